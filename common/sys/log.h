@@ -1,0 +1,31 @@
+/*
+ * log - one line an event, to standard error (the supervisor's, journald's).
+ *
+ *   2026-11-22T21:31:25.123Z msa[812] info 01jd…: accepted from alice@example.test size=1234
+ *
+ * or the same as one JSON object. Bytes that could confuse a reader are escaped (\x1b). Secrets are
+ * never passed in. Lines of one kind from one place are limited (R07); what was dropped is counted and told.
+ * A full or slow log never stops the service: writes are non-blocking, drops are counted (X07).
+ */
+#ifndef POSTA_SYS_LOG_H
+#define POSTA_SYS_LOG_H
+
+#include "base/id.h"
+#include "base/str.h"
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+void log_open(const char *process, enum log_level level, bool json);
+bool log_on(enum log_level level);
+
+/* `id` may be NULL. `event` is one constant word, for machines ("accepted", "delivered"); the text is for people. */
+void log_event(enum log_level level, const struct id *id, const char *event, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* With log.transcript: one line of a dialogue, '<' from the peer or '>' to it; `session` tells apart. Secrets are
+ * replaced by the caller. */
+void log_transcript(const char *session, char direction, struct str line);
+
+uint64_t log_dropped(void);
+
+#endif
