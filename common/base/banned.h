@@ -13,7 +13,8 @@
 #include <strings.h>
 #include <time.h>
 
-#pragma GCC poison strcpy strcat strncpy strncat stpcpy sprintf vsprintf gets strtok atoi atol atoll
+#pragma GCC poison strcpy strcat strncpy strncat stpcpy sprintf vsprintf gets strtok atoi atol \
+    atoll
 #pragma GCC poison sscanf tmpnam mktemp system popen localtime gmtime ctime asctime
 
 #endif

@@ -23,13 +23,14 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t max);
-void buf_done(struct buf *b); /* frees; usable again as after buf_init */
+void buf_done(struct buf *b);  /* frees; usable again as after buf_init */
 void buf_clear(struct buf *b); /* empty and not failed; keeps its room  */
 
 void buf_add(struct buf *b, struct str s);
 void buf_add_byte(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void buf_vaddf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 void buf_drop(struct buf *b, size_t n); /* from the front */
 
 /* Room for `more` bytes to be written at the returned place, then told by

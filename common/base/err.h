@@ -32,7 +32,8 @@ struct err {
 
 /* Both store and return the code; `err` may be NULL. err_os() takes it from
  * errno and puts its meaning behind the text. */
-int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int err_set(struct err *err, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 int err_os(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -42,8 +42,8 @@ static inline void list_remove(struct list *member)
 #define LIST_OF(l, type, field) ((type *)(void *)((char *)(l)-offsetof(type, field)))
 
 /* The body may remove *at. */
-#define LIST_EACH(head, at)                                                              \
-    for (struct list *(at) = (head)->next, *at##_next = (at)->next; (at) != (head); \
+#define LIST_EACH(head, at)                                                          \
+    for (struct list * (at) = (head)->next, *at##_next = (at)->next; (at) != (head); \
          (at) = at##_next, at##_next = (at)->next)
 
 #endif

@@ -1,4 +1,5 @@
-/* replay - runs a fuzz target over the files of a folder, with any compiler. A folder that is missing or empty fails. */
+/* replay - runs a fuzz target over the files of a folder, with any compiler. A folder that is
+ * missing or empty fails. */
 #include "base/defer.h"
 
 #include <stdint.h>

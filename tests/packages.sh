@@ -1,0 +1,30 @@
+#!/bin/sh
+# packages.sh run|check - installs what building (run) and testing (check) need, where it is missing. Debian 12.
+set -eu
+build="gcc libc6-dev meson ninja-build pkg-config libuv1-dev libssl-dev libsqlite3-dev libsasl2-dev libsasl2-modules
+ libcrypt-dev libconfuse-dev libcmocka-dev python3 openssl"
+tests="clang clang-format llvm libclang-rt-14-dev ccache python3-pytest strace swaks curl msmtp fetchmail getmail6 mutt
+ mailutils procps sqlite3 man-db mandoc iproute2 util-linux acl faketime"
+case ${1:-run} in
+run) want=$build ;;
+check) want="$build $tests" ;;
+*) echo "usage: packages.sh run|check" >&2; exit 2 ;;
+esac
+missing=
+for p in $want; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+echo "installing:$missing"
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "These packages are missing and there is no sudo: as root, run: apt-get install$missing" >&2
+        exit 1
+    fi
+    as_root=sudo
+fi
+export DEBIAN_FRONTEND=noninteractive
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+# shellcheck disable=SC2086
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing </dev/null
