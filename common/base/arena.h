@@ -27,7 +27,7 @@ void *arena_alloc(struct arena *a, size_t n);
 /* A copy with a NUL behind it that does not count. */
 struct str arena_dup(struct arena *a, struct str s);
 struct str arena_printf(struct arena *a, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3), nonnull));
 
 #define ARENA_NEW(arena, type)      ((type *)arena_alloc((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, type, n) ((type *)arena_alloc((arena), sizeof(type) * (n)))
