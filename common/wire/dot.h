@@ -6,6 +6,8 @@
  * and NUL: the flaw is remembered, bytes go on being swallowed until the real
  * end CRLF "." CRLF. Encoding turns LF into CRLF, stuffs dots and ends with
  * CRLF "." CRLF; a last line without LF gets one (POP3 and SMTP have no other way).
+ * Where the text holds CR, CRLF stays one line end and a bare CR becomes one: no
+ * bare CR or LF ever leaves.
  */
 #ifndef POSTA_WIRE_DOT_H
 #define POSTA_WIRE_DOT_H
@@ -21,8 +23,9 @@ struct dot_decoder {
 };
 
 void dot_decoder_init(struct dot_decoder *d);
-/* Takes bytes from *in and appends decoded ones to `out`; true when the end came (*in stands behind
- * it). Stops early when `out` holds more than out_max bytes. Once there is a flaw nothing is appended. */
+/* Takes bytes from *in and appends decoded ones to `out`; true when the end came (*in stands
+ * behind it). Stops early when `out` holds more than out_max bytes or is full. Once there is a
+ * flaw nothing is appended. */
 bool dot_decode(struct dot_decoder *d, struct str *in, struct buf *out, size_t out_max);
 
 struct dot_encoder {
@@ -30,10 +33,12 @@ struct dot_encoder {
 };
 
 void dot_encoder_init(struct dot_encoder *e);
+/* Appends at most 2 * in.n + 1 bytes, and the end at most 5. */
 void dot_encode(struct dot_encoder *e, struct str in, struct buf *out);
 void dot_encode_end(struct dot_encoder *e, struct buf *out);
 
-/* How many octets `in` becomes on the wire: its bytes and one more for each LF. (No stuffing, no end.) */
+/* How many octets `in` becomes on the wire: its bytes and one more for each LF. (No stuffing,
+ * no end. A file that already has CRLF counts one too many for each.) */
 uint64_t wire_size(struct str in);
 
 #endif

@@ -14,7 +14,8 @@ enum line_result {
 };
 
 /* `scanned` (may be NULL) remembers between calls how much of *in holds no end, so that a line
- * that comes in single bytes is not searched from its start each time; 0 at first and reset on LINE_OK. */
+ * that comes in single bytes is not searched from its start each time; 0 at first and reset on
+ * LINE_OK. */
 enum line_result line_take(struct str *in, size_t max, size_t *scanned, struct str *line);
 
 #endif
