@@ -1,0 +1,76 @@
+#!/bin/bash
+# posta.sh start|boot|stop|profile - posta as a peer of the mail server benchmark: 1,000 users at bench.test, everything on
+# 127.0.0.1 and below one directory. `start` prints the path of a profile (KEY=VALUE lines) for the load driver.
+#
+# POSTA_BUILD names the build (default build-run, optimised); PEER_BASE the directory; USERS how many.
+set -eu
+here=$(cd "$(dirname "$0")/../.." && pwd)
+build=${POSTA_BUILD:-$here/build-run}
+B=${PEER_BASE:-${TMPDIR:-/tmp}/bench-posta}
+USERS=${USERS:-1000}
+MUID=${MAIL_UID:-5001}
+P25=14025 P587=14587 P465=14465 P110=14110 P995=14995 PLMTP=14024 SINK=12600
+
+as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=$MUID --regid=$MUID --clear-groups "$@"; else "$@"; fi; }
+posta() { as "$build/ctl/posta" -c "$B/posta.conf" "$@"; }
+
+make_system() {
+    mkdir -p "$B/run"
+    [ "$(id -u)" != 0 ] || chown $MUID:$MUID "$B" "$B/run"
+    cat >"$B/posta.conf" <<CONF
+hostname  = "mx.bench.test"
+state_dir = "$B/state"
+run_dir   = "$B/run"
+tls   { certificate = "$B/cert.pem"   key = "$B/key.pem" }
+log   { level = "${LOG_LEVEL:-info}" }
+msa   { listen = {"127.0.0.1:$P587"}   listen_tls = {"127.0.0.1:$P465"} }
+mta   { listen = {"127.0.0.1:$P25"} }
+mda   { lmtp = {"127.0.0.1:$PLMTP"} }
+pop3d { listen = {"127.0.0.1:$P110"}   listen_tls = {"127.0.0.1:$P995"} }
+limits { connections_per_address = 20000   letter_bytes = "50M" }
+CONF
+    posta init >/dev/null
+    posta domain list | grep -q bench.test && return
+    posta domain add bench.test
+    for ((i = 0; i < USERS; i++)); do printf 'u%04d@bench.test bench\n' $i; done | posta user add --batch >/dev/null
+}
+
+profile() {
+    cat <<CONF
+NAME=posta
+HOST=127.0.0.1
+SMTP_PORT=$P25
+SUBMISSION_PORT=$P587
+SMTPS_PORT=$P465
+POP3_PORT=$P110
+POP3S_PORT=$P995
+LMTP_PORT=$PLMTP
+USERS=$USERS
+USER_FMT=u%04d@bench.test
+RCPT_FMT=u%04d@bench.test
+PASS=bench
+MAILDIR_FMT=$B/state/mail/bench.test/u%04d
+MAIL_UID=$MUID
+MAIL_GID=$MUID
+SINK_BASE=$SINK
+RELAY_FMT=x@d%d.relay.test
+ROOT_PIDS_CMD=cat $B/run/posta.pid
+START_CMD=$0 start
+RESTART_CMD=$0 boot
+STOP_CMD=$0 stop
+BINARIES=$build/ctl/posta $build/msa/posta-msa $build/mta/receive/posta-mta-receive $build/mta/queue/posta-mta-queue $build/mda/posta-mda $build/pop3d/posta-pop3d $build/authd/posta-authd
+CONF
+}
+
+case ${1:-} in
+start | boot)
+    [ "$1" = boot ] || make_system
+    ulimit -n 65536 2>/dev/null || true
+    as setsid "$build/ctl/posta" -c "$B/posta.conf" start </dev/null >/dev/null 2>>"$B/log" &
+    posta status --wait 60 >/dev/null
+    profile >"$B/profile"
+    echo "$B/profile" ;;
+stop) posta stop >/dev/null ;;
+profile) profile ;;
+*) echo "usage: $0 start|boot|stop|profile" >&2; exit 2 ;;
+esac
