@@ -24,7 +24,17 @@ enum { LETTER_MEMORY_BYTES = 256 * 1024 };
 
 struct spool;
 
-/* Opens state_dir/spool and its in/ and msg/ (made by `posta init`, or by spool_make). */
+/* Makes what is missing of state_dir/spool, in/ and msg/ with the modes below; `posta init` as root then
+ * gives them their owners:
+ *
+ *   spool/      0711 posta-queue                  queue.db and trace.db lie beside, 0600
+ *   spool/in/   3730 posta-queue : posta-spool    who is in the group writes, and sees only what it knows by name
+ *   spool/msg/  0750 posta-queue : posta-mail     the borrowers; a letter keeps its group posta-spool and mode 0640
+ *
+ * posta-msa, posta-receive and posta-mail are in posta-spool; posta-mail alone passes msg/'s door. */
+int spool_make(const char *state_dir, struct err *err);
+
+/* Opens state_dir/spool and its in/ and msg/. Call it before there are threads (it looks at the umask). */
 struct spool *spool_open(const char *state_dir, struct err *err);
 void spool_close(struct spool *s);
 
@@ -35,13 +45,16 @@ int spool_room(struct spool *s, uint64_t bytes_min, uint64_t inodes_min, uint64_
 struct letter;
 
 struct letter *letter_new(struct spool *s, const struct id *id);
-/* `top` goes in front of the rest when the letter is committed (small) or must have been added first. */
 void letter_add(struct letter *l, struct str bytes); /* remembers a failed write for commit */
 bool letter_in_memory(const struct letter *l);       /* then letter_text() is all of it      */
 struct str letter_text(const struct letter *l);
-uint64_t letter_size(const struct letter *l);        /* octets so far, LF line ends          */
-/* Writes and fsyncs; blocks: call it on a job. After 0 the file in/ID is whole and durable, locked by this
- * process until letter_free(). After an error the file is gone. Call once. */
+/* What goes in front of all: copied, may be set while the letter is in memory (it leaves when what was added
+ * passes LETTER_MEMORY_BYTES: ask before adding). */
+void letter_set_top(struct letter *l, struct str top);
+uint64_t letter_size(const struct letter *l);        /* of the file, LF line ends: text so far and a top set */
+/* Writes and fsyncs; blocks: call it on a job. `top` goes in front, in the place of letter_set_top(), while the
+ * letter is in memory; empty for one that is not. After 0 the file in/ID is whole and durable, locked by this
+ * process until letter_free(). After an error (E_NO_SPACE or -errno) the file is gone. Call once. */
 int letter_commit(struct letter *l, struct str top, struct err *err);
 /* Unlinks in/ID if it is still this writer's. */
 void letter_drop(struct letter *l);
@@ -50,8 +63,9 @@ void letter_handed_over(struct letter *l);
 void letter_free(struct letter *l); /* drops what was neither dropped nor handed over; accepts NULL */
 
 /* ---- the queue's side ---- */
-/* Checks id, openat2 beneath in/ without links, regular file, one link, owner `uid`, size; renames into msg/.
- * Not durable before spool_sync(). */
+/* in/ID must be a regular file (no link is followed) with one link, of owner `uid` and of `size`: then it
+ * is renamed into msg/, where only the queue writes. E_NOT_FOUND, E_DENIED, E_EXISTS. Not durable before
+ * spool_sync(). */
 int spool_take(struct spool *s, const struct id *id, uid_t uid, uint64_t size, struct err *err);
 int spool_sync(struct spool *s, struct err *err); /* one fsync of msg/ */
 int spool_remove(struct spool *s, const struct id *id);
