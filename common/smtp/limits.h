@@ -17,6 +17,9 @@ enum {
     SMTP_BAD_COMMANDS = 20,       /* refused commands or recipients, then 421 */
     SMTP_AUTH_FAILURES = 3,       /* a session, then 421 */
     SMTP_PARAMETERS = 32,         /* a command */
+    SMTP_ENVID_BYTES = 100,       /* RFC 3461 5.4 */
+    SMTP_ORCPT_BYTES = 500,       /* RFC 3461 5.4 */
+    SMTP_MECHANISM_BYTES = 20,    /* RFC 4422 3.1 */
     SMTP_OUTPUT_BYTES = 65536,    /* unsent replies; the session reads no further command above it */
     SMTP_REPLY_LINES = 128,       /* client: lines of one reply */
     SMTP_REPLY_BYTES = 65536,     /* client: bytes of one reply */

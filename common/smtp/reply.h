@@ -7,9 +7,10 @@
 #include "base/buf.h"
 
 struct smtp_reply {
-    int code;            /* 200 to 599                                       */
-    struct str enhanced; /* "5.1.1"; empty where the standard has none (220, 221, 250 to EHLO, 354) */
-    struct str text;     /* without CR, LF, NUL; may be empty                */
+    int code; /* 200 to 599                                       */
+    struct str
+        enhanced; /* "5.1.1"; empty where the standard has none (220, 221, 250 to EHLO, 354) */
+    struct str text; /* without CR, LF, NUL; may be empty                */
 };
 
 /* SMTP_REPLY(550, "5.1.1", "no such user here"): for constants. */

@@ -33,19 +33,23 @@ enum smtp_kind {
 struct smtp_server_config {
     enum smtp_kind kind;
     struct str hostname;
-    uint64_t size_max;         /* octets of a letter as sent; SIZE            */
+    uint64_t size_max; /* octets of a letter as sent; SIZE            */
     uint32_t recipients_max;
     struct str auth_mechanisms; /* "PLAIN LOGIN"; "" offers no AUTH           */
-    bool starttls;             /* offered while in clear                      */
-    bool auth_needs_tls;       /* AUTH in clear: 538 (RFC 4954 4), not announced */
-    bool mail_needs_auth;      /* MAIL before AUTH: 530 5.7.0 (RFC 6409 4.3)   */
-    bool mail_needs_tls;       /* MAIL in clear: 530 5.7.0 (RFC 3207 4)        */
-    bool xspool;               /* XSPOOL is announced                          */
-    bool dsn;                  /* RFC 3461 parameters announced (queue, LMTP)  */
+    bool starttls;              /* offered while in clear                      */
+    bool auth_needs_tls;        /* AUTH in clear: 538 (RFC 4954 4), not announced */
+    bool mail_needs_auth;       /* MAIL before AUTH: 530 5.7.0 (RFC 6409 4.3)   */
+    bool mail_needs_tls;        /* MAIL in clear: 530 5.7.0 (RFC 3207 4)        */
+    bool xspool;                /* XSPOOL is announced                          */
+    bool dsn;                   /* RFC 3461 parameters announced (queue, LMTP)  */
+    /* Then 421. 0 is the default of limits.h for RECEIVE and SUBMIT, no limit between our
+     * boxes. */
+    uint32_t bad_commands_max, junk_commands_max, auth_failures_max;
 };
 
 enum smtp_want {
-    SMTP_WANT_INPUT,    /* more bytes: smtp_server_feed()                       */
+    SMTP_WANT_INPUT,    /* more bytes: smtp_server_feed(); or, while there is output,
+                           smtp_server_sent() */
     SMTP_WANT_STARTTLS, /* flush the output, start TLS: smtp_server_tls_started() */
     SMTP_WANT_AUTH,     /* a step of req.auth: smtp_answer_auth_*()             */
     SMTP_WANT_MAIL,     /* is req.mail welcome? smtp_answer()                   */
@@ -55,26 +59,27 @@ enum smtp_want {
     SMTP_WANT_BODY,     /* keep req.body, its next bytes, LF line ends: smtp_answer_body() */
     SMTP_WANT_COMMIT,   /* the letter is whole: smtp_answer(), or for LMTP one a recipient */
     SMTP_WANT_XSPOOL,   /* req.xspool in the place of a letter: as SMTP_WANT_COMMIT */
-    SMTP_WANT_ABORT,    /* drop the letter that began (bad bytes, too large): smtp_answer_abort() */
-    SMTP_WANT_CLOSE,    /* flush the output, then close                         */
+    SMTP_WANT_ABORT, /* drop the letter that began (bad bytes, too large): smtp_answer_abort()
+                      */
+    SMTP_WANT_CLOSE, /* flush the output, then close                         */
 };
 
 struct smtp_request {
-    struct smtp_mail mail;        /* from SMTP_WANT_MAIL on, for the transaction   */
-    struct smtp_rcpt rcpt;        /* SMTP_WANT_RCPT                                */
-    struct str text;              /* SMTP_WANT_VRFY                                */
-    struct str body;              /* SMTP_WANT_BODY                                */
+    struct smtp_mail mail; /* from SMTP_WANT_MAIL on, for the transaction   */
+    struct smtp_rcpt rcpt; /* SMTP_WANT_RCPT                                */
+    struct str text;       /* SMTP_WANT_VRFY                                */
+    struct str body;       /* SMTP_WANT_BODY                                */
     struct {
-        struct str mechanism;     /* in upper case                                 */
-        struct str response;      /* decoded octets; only when has_response        */
-        bool has_response;        /* no on the first step without initial response */
-        bool first;               /* begin a new exchange                          */
-        bool cancelled;           /* the client sent "*"; answer is not awaited     */
+        struct str mechanism; /* in upper case                                 */
+        struct str response;  /* decoded octets; only when has_response        */
+        bool has_response;    /* no on the first step without initial response */
+        bool first;           /* begin a new exchange                          */
+        bool cancelled;       /* the client sent "*"; answer is not awaited     */
     } auth;
     struct {
         struct id id;
-        uint64_t size;            /* octets of the file                            */
-        struct str flags;         /* the words behind it                           */
+        uint64_t size;    /* octets of the file                            */
+        struct str flags; /* the words behind it                           */
     } xspool;
 };
 
@@ -104,7 +109,9 @@ void smtp_answer_auth_failed(struct smtp_server *s, struct smtp_reply r);
 void smtp_server_tls_started(struct smtp_server *s);
 
 /* The program ends the session: queues `r` (421 4.4.2 on a time-out, 4.3.2 on shutdown) and
- * wants to close. Allowed at any time; a letter under way is dropped without WANT_ABORT. */
+ * wants to close. Allowed at any time; a letter under way is dropped without WANT_ABORT, an
+ * exchange without `cancelled`, and answers that come later are ignored. Before anything was
+ * sent or fed, r takes the place of the greeting. */
 void smtp_server_end(struct smtp_server *s, struct smtp_reply r);
 
 /* For the program's trace fields and policy. */
@@ -116,7 +123,8 @@ bool smtp_server_tls(const struct smtp_server *s);
 bool smtp_server_idle(const struct smtp_server *s);
 /* Between DATA and the end of the letter (another deadline and rate apply). */
 bool smtp_server_in_data(const struct smtp_server *s);
-const struct smtp_rcpt *smtp_server_recipients(const struct smtp_server *s, size_t *n); /* accepted */
+const struct smtp_rcpt *smtp_server_recipients(const struct smtp_server *s,
+                                               size_t *n); /* accepted */
 
 struct str smtp_server_output(const struct smtp_server *s);
 void smtp_server_sent(struct smtp_server *s, size_t n);
