@@ -83,8 +83,10 @@ struct config {
     } lab;
 };
 
-/* Reads `path`; NULL after printing every fault ("posta.conf:12: …; right would be …") to
- * `faults`. */
+enum { CONFIG_FILE_BYTES = 1 << 20 };
+
+/* Reads `path`; NULL after printing every fault ("posta.conf:12: …; right would be …", a line
+ * each) to `faults`. One thread at a time: libconfuse's reader is global. */
 struct config *config_load(const char *path, struct buf *faults);
 struct config *config_parse(struct str text, const char *name, struct buf *faults);
 void config_free(struct config *c);
