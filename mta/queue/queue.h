@@ -1,0 +1,116 @@
+/*
+ * queue - the letters that wait, in memory: who they are for, how far each recipient came, and
+ * whose turn it is. Pure: it neither writes nor sends, and time is passed in.
+ *
+ *                    queue_take                 queue_end
+ *      ┌──────▶ DUE ───────────▶ TRYING ──────────────────▶ DONE, FAILED
+ *      │         ▲                │  │
+ *      │         └─ put_back ─────┘  │ queue_defer
+ *      │   queue_wake, queue_retry   ▼
+ *      └────────────────────────── LATER
+ *
+ * A letter with DUE recipients stands in one line, first come first served; after its turn it
+ * goes to the end. A letter whose recipients all wait stands in a heap by the moment of the
+ * first. What a letter is made of lies in one block of memory; only the last reply has its own.
+ */
+#ifndef POSTA_QUEUE_QUEUE_H
+#define POSTA_QUEUE_QUEUE_H
+
+#include "base/id.h"
+#include "base/list.h"
+#include "smtp/envelope.h"
+
+enum queue_state { QUEUE_DUE, QUEUE_TRYING, QUEUE_LATER, QUEUE_DONE, QUEUE_FAILED };
+
+/* What is known about a recipient when its letter is taken, or read back after a restart. */
+struct queue_address {
+    uint32_t number;    /* in queue.db; stays when others have gone        */
+    struct str address; /* what RCPT will say                             */
+    struct str orcpt;   /* what the sender asked for, "rfc822;…"           */
+    unsigned notify;
+    bool local;
+    bool later;       /* wait for next_ms instead of starting at once    */
+    uint64_t next_ms; /* steady                                          */
+    unsigned tries, backoff;
+    struct str reply; /* of the last try                                 */
+};
+
+struct queue_envelope {
+    struct id id, parent; /* parent.text is "" where there is none       */
+    uint64_t arrived_ms;  /* calendar                                    */
+    uint64_t size;        /* of the file                                 */
+    struct smtp_mail mail;
+    struct str flags; /* of XSPOOL                                   */
+    bool held;
+    bool notice; /* for the postmaster, of our own: never answered by another */
+};
+
+struct queue_rcpt {
+    struct str address, orcpt;
+    char *reply; /* NULL before the first try */
+    uint64_t next_ms;
+    uint32_t number;
+    uint16_t tries, backoff;
+    uint8_t state, notify;
+    bool local;
+};
+
+struct queue_letter {
+    struct list all, ready; /* in arrival's order; in the line of the due */
+    struct queue_letter *same_hash;
+    uint64_t row; /* in queue.db; 0 before the commit */
+    uint64_t wake_ms;
+    uint32_t heap_at;                      /* 0: not in the heap */
+    uint32_t nrcpts, nopen, ndue, ntrying; /* open: neither DONE nor FAILED */
+    bool deleted; /* somebody asked for it; what is being tried ends quietly */
+    struct queue_envelope env;
+    struct queue_rcpt rcpts[];
+};
+
+struct queue;
+
+struct queue *queue_new(void);
+void queue_free(struct queue *q);
+
+struct queue_letter *queue_letter_new(const struct queue_envelope *e,
+                                      const struct queue_address *to, size_t n);
+void queue_letter_free(struct queue_letter *l); /* one that is in no queue; accepts NULL */
+
+/* The queue owns it from here. The id must not be there yet. */
+void queue_add(struct queue *q, struct queue_letter *l);
+void queue_remove(struct queue *q, struct queue_letter *l); /* and frees */
+struct queue_letter *queue_find(const struct queue *q, const struct id *id);
+size_t queue_count(const struct queue *q);
+size_t queue_count_recipients(const struct queue *q);
+
+/* Recipients whose time has come become due. Returns when to call again, UINT64_MAX for never.
+ */
+uint64_t queue_wake(struct queue *q, uint64_t now_ms);
+bool queue_has_due(const struct queue *q);
+
+/* The next letter in line: up to `max` of its due recipients, all local or all not, are being
+ * tried. NULL when none is due. */
+struct queue_letter *queue_take(struct queue *q, uint32_t *rcpts, size_t max, size_t *n);
+/* No try after all: due again, in front of the line. */
+void queue_put_back(struct queue *q, struct queue_letter *l, uint32_t rcpt);
+void queue_defer(struct queue *q, struct queue_letter *l, uint32_t rcpt, uint64_t next_ms,
+                 struct str reply);
+void queue_end(struct queue *q, struct queue_letter *l, uint32_t rcpt, enum queue_state how);
+
+/* A held letter is not taken. */
+void queue_hold(struct queue *q, struct queue_letter *l, bool hold);
+/* All that wait are due now; with `forget` the back-off begins anew. */
+void queue_retry(struct queue *q, struct queue_letter *l, bool forget);
+
+/* Goes through all letters, also while some leave: a cursor on a letter that goes moves on. */
+struct queue_cursor {
+    struct list link;
+    struct list *at;
+};
+
+void queue_cursor_start(struct queue *q, struct queue_cursor *c);
+struct queue_letter *queue_cursor_next(struct queue *q,
+                                       struct queue_cursor *c); /* NULL at the end */
+void queue_cursor_stop(struct queue_cursor *c);                 /* twice does no harm */
+
+#endif
