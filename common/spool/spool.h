@@ -24,14 +24,8 @@ enum { LETTER_MEMORY_BYTES = 256 * 1024 };
 
 struct spool;
 
-/* Makes what is missing of state_dir/spool, in/ and msg/ with the modes below; `posta init` as root then
- * gives them their owners:
- *
- *   spool/      0711 posta-queue                  queue.db and trace.db lie beside, 0600
- *   spool/in/   3730 posta-queue : posta-spool    who is in the group writes, and sees only what it knows by name
- *   spool/msg/  0750 posta-queue : posta-mail     the borrowers; a letter keeps its group posta-spool and mode 0640
- *
- * posta-msa, posta-receive and posta-mail are in posta-spool; posta-mail alone passes msg/'s door. */
+/* Makes what is missing of state_dir/spool (0750), in/ (3770: who writes there removes only its own, and all keeps
+ * the group that borrowers are in) and msg/ (0750). Owner and group are the caller's business. */
 int spool_make(const char *state_dir, struct err *err);
 
 /* Opens state_dir/spool and its in/ and msg/. Call it before there are threads (it looks at the umask). */
