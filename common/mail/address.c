@@ -342,7 +342,7 @@ static bool scan_comment(struct str *in)
 }
 
 /* [CFWS] */
-static void skip_cfws(struct str *in)
+void skip_cfws(struct str *in)
 {
     while (in->n) {
         if (in->p[0] == ' ' || in->p[0] == '\t' || in->p[0] == '\r' || in->p[0] == '\n')

@@ -50,6 +50,9 @@ bool address_parse(struct arena *a, struct str s, struct str *out);
 struct str address_local(struct str address); /* with its quotes */
 struct str address_domain(struct str address);
 
+/* White space, folding and comments of a head (RFC 5322 3.2.2), as far as there are any. */
+void skip_cfws(struct str *in);
+
 struct address {
     struct str name;    /* the display name, unquoted; "" where there is none */
     struct str address; /* canonical */

@@ -28,16 +28,19 @@ struct smtp_client_config {
     bool starttls_needed; /* and go no further without                      */
 };
 
-enum smtp_client_phase { /* how far a recipient came; for deciding what a broken connection means */
-    SMTP_PHASE_START,   /* nothing of the letter can have been taken            */
-    SMTP_PHASE_HANDED,  /* the last byte (dot or XSPOOL line) was given out and is not answered */
-    SMTP_PHASE_ANSWERED /* reply is final                                        */
+enum smtp_client_phase { /* how far a recipient came; for deciding what a broken connection
+                            means */
+                         SMTP_PHASE_START,   /* nothing of the letter can have been taken   */
+                         SMTP_PHASE_HANDED,  /* the last byte (dot or XSPOOL line) was given out
+                                                and is not answered */
+                         SMTP_PHASE_ANSWERED /* reply is final */
 };
 
 struct smtp_client_rcpt {
     struct smtp_rcpt rcpt;
     enum smtp_client_phase phase;
-    struct smtp_reply reply; /* valid when answered; lives as long as the transaction's session until the next begin */
+    struct smtp_reply reply; /* valid when answered; lives as long as the transaction's session
+                                until the next begin */
 };
 
 /* Filled by the caller, who keeps it alive until SMTP_CLIENT_DONE or the session is freed. */
@@ -45,11 +48,11 @@ struct smtp_transaction {
     struct smtp_mail mail;
     struct smtp_client_rcpt *rcpts;
     size_t nrcpts;
-    bool xspool;           /* hand over by name where the peer can             */
-    struct id id;          /* the spool name                                   */
-    uint64_t size;         /* of the spool file, LF line ends                  */
-    struct str flags;      /* behind XSPOOL: words                             */
-    uint64_t wire_size;    /* with CRLF, for SIZE=; 0 when not known           */
+    bool xspool;        /* hand over by name where the peer can             */
+    struct id id;       /* the spool name                                   */
+    uint64_t size;      /* of the spool file, LF line ends                  */
+    struct str flags;   /* behind XSPOOL: words                             */
+    uint64_t wire_size; /* with CRLF, for SIZE=; 0 when not known           */
 };
 
 enum smtp_client_want {
