@@ -14,16 +14,20 @@
 #include "base/list.h"
 #include "net/loop.h"
 
+struct conn;
+
 struct job {
     struct list link;
-    void (*done)(struct job *j); /* on the loop */
+    void (*done)(struct job *j); /* on the loop             */
+    struct conn *conn;           /* conn_job()'s own        */
+    void (*then)(struct job *j); /* conn_job()'s own        */
 };
 
 struct jobs_options {
-    const char *name;      /* of its threads, at most 15 letters               */
+    const char *name; /* of its threads, at most 15 letters               */
     unsigned threads;
     unsigned batch_max;
-    int nice;              /* added to the threads' niceness                    */
+    int nice; /* added to the threads' niceness                    */
     void (*work)(void *arg, struct job **batch, unsigned n); /* on a worker     */
     void *arg;
 };
@@ -33,7 +37,8 @@ struct jobs;
 struct jobs *jobs_new(struct loop *l, const struct jobs_options *o);
 void jobs_submit(struct jobs *j, struct job *job, void (*done)(struct job *job));
 unsigned jobs_waiting(const struct jobs *j); /* submitted and not yet done */
-void jobs_free(struct jobs *j);              /* finishes what is under way; waiting jobs get no `done` */
+/* Finishes what is under way, with its `done`; waiting jobs get none. Accepts NULL. */
+void jobs_free(struct jobs *j);
 
 /* LIST_OF for an embedded job. */
 #define JOB_OF(j, type, field) ((type *)(void *)((char *)(j)-offsetof(type, field)))

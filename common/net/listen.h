@@ -17,11 +17,11 @@ struct listen_options {
     struct conn_options conn;
     void *(*make)(void *arg, struct conn *c);
     void *arg;
-    struct str busy;               /* sent in clear before closing: "421 4.3.2 …\r\n" */
-    struct str refused;            /* too many from one address: "421 4.7.0 …\r\n"    */
-    unsigned connections_max;      /* of this worker                                  */
-    unsigned per_address_max;      /* over all workers; 0: not counted (Unix sockets)  */
-    struct shared *shared;         /* NULL: counted in this process alone              */
+    struct str busy;          /* sent in clear before closing: "421 4.3.2 …\r\n" */
+    struct str refused;       /* too many from one address: "421 4.7.0 …\r\n"    */
+    unsigned connections_max; /* of this worker                                  */
+    unsigned per_address_max; /* over all workers; 0: not counted (Unix sockets)  */
+    struct shared *shared;    /* NULL: counted in this process alone              */
 };
 
 struct listener;

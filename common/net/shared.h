@@ -1,10 +1,12 @@
 /*
- * shared - what must be counted once for all workers: connections by address, failures and rates by address.
+ * shared - what must be counted once for all workers: connections by address, failures and
+ * rates by address.
  *
- * A table of fixed size in a memfd that the supervisor makes and every worker maps; atomics only. Slots are
- * taken by open addressing over a keyed hash of the address (IPv6 by /64); when the neighbourhood is full, the
- * slot that has been quiet longest is taken over, so a flood of addresses makes counting coarse, never wrong
- * for those that are connected. What a dead worker had counted is taken back (counts are kept by worker).
+ * A table of fixed size in a memfd that the supervisor makes and every worker maps; atomics
+ * only. Slots are taken by open addressing over a keyed hash of the address (IPv6 by /64); when
+ * the neighbourhood is full, the slot that has been quiet longest is taken over, so a flood of
+ * addresses makes counting coarse, never wrong for those that are connected. What a dead worker
+ * had counted is taken back (counts are kept by worker).
  */
 #ifndef POSTA_NET_SHARED_H
 #define POSTA_NET_SHARED_H
@@ -18,10 +20,12 @@ enum { SHARED_SLOTS = 16384, SHARED_WORKERS = 64 };
 
 struct shared;
 
-int shared_create(struct err *err);                              /* the memfd, for the supervisor */
-struct shared *shared_open(int fd, unsigned worker, struct err *err); /* fd < 0: private to this process */
+int shared_create(struct err *err); /* the memfd, for the supervisor */
+struct shared *shared_open(int fd, unsigned worker,
+                           struct err *err); /* fd < 0: private to this process */
 void shared_close(struct shared *s);
-void shared_worker_gone(struct shared *s, unsigned worker);      /* supervisor: takes its counts back */
+void shared_worker_gone(struct shared *s,
+                        unsigned worker); /* supervisor: takes its counts back */
 
 /* Counts a connection; false (and not counted) above `max`. */
 bool shared_connect(struct shared *s, const char *address, unsigned max);

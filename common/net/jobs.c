@@ -1,0 +1,167 @@
+#include "net/jobs.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { THREAD_STACK_BYTES = 1024 * 1024 };
+
+struct jobs {
+    struct jobs_options options;
+    pthread_mutex_t lock;
+    pthread_cond_t work_to_do;
+    struct list waiting; /* under the lock, as what follows */
+    struct list finished;
+    bool stopping;
+    pthread_t *threads;
+    struct wakeup *wakeup;
+    unsigned count; /* the loop's: submitted and not yet done */
+};
+
+static void *must(void *p)
+{
+    if (!p)
+        abort();
+    return p;
+}
+
+static unsigned take_batch(struct jobs *j, struct job **batch)
+{
+    unsigned n = 0;
+
+    while (n < j->options.batch_max && !list_empty(&j->waiting)) {
+        batch[n] = LIST_OF(j->waiting.next, struct job, link);
+        list_remove(&batch[n]->link);
+        n++;
+    }
+    return n;
+}
+
+/* Told once for all that finishes until the loop looks. */
+static void give_back(struct jobs *j, struct job **batch, unsigned n)
+{
+    bool first = list_empty(&j->finished);
+
+    for (unsigned i = 0; i < n; i++)
+        list_append(&j->finished, &batch[i]->link);
+    if (first)
+        wakeup_send(j->wakeup);
+}
+
+static void *worker(void *arg)
+{
+    struct jobs *j = arg;
+    struct job **batch = must(calloc(j->options.batch_max, sizeof(struct job *)));
+
+    pthread_setname_np(pthread_self(), j->options.name);
+    if (j->options.nice) /* of this thread alone, on Linux */
+        setpriority(PRIO_PROCESS, (id_t)gettid(), j->options.nice);
+    pthread_mutex_lock(&j->lock);
+    while (!j->stopping) {
+        unsigned n = take_batch(j, batch);
+
+        if (n == 0) {
+            pthread_cond_wait(&j->work_to_do, &j->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&j->lock);
+        j->options.work(j->options.arg, batch, n);
+        pthread_mutex_lock(&j->lock);
+        give_back(j, batch, n);
+    }
+    pthread_mutex_unlock(&j->lock);
+    free(batch);
+    return NULL;
+}
+
+static void finish(void *arg)
+{
+    struct jobs *j = arg;
+    struct list done;
+
+    list_init(&done);
+    pthread_mutex_lock(&j->lock);
+    if (!list_empty(&j->finished)) {
+        list_append(&j->finished, &done);
+        list_remove(&j->finished);
+    }
+    pthread_mutex_unlock(&j->lock);
+    while (!list_empty(&done)) {
+        struct job *job = LIST_OF(done.next, struct job, link);
+
+        list_remove(&job->link);
+        j->count--;
+        job->done(job);
+    }
+}
+
+/* Signals belong to the loop's thread: the workers are born with all blocked. */
+static void start_threads(struct jobs *j)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
+    for (unsigned i = 0; i < j->options.threads; i++)
+        if (pthread_create(&j->threads[i], &attributes, worker, j) != 0)
+            abort();
+    pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+struct jobs *jobs_new(struct loop *l, const struct jobs_options *o)
+{
+    struct jobs *j = must(calloc(1, sizeof(*j)));
+
+    j->options = *o;
+    if (j->options.threads == 0)
+        j->options.threads = 1;
+    if (j->options.batch_max == 0)
+        j->options.batch_max = 1;
+    pthread_mutex_init(&j->lock, NULL);
+    pthread_cond_init(&j->work_to_do, NULL);
+    list_init(&j->waiting);
+    list_init(&j->finished);
+    j->wakeup = wakeup_new(l, finish, j);
+    j->threads = must(calloc(j->options.threads, sizeof(*j->threads)));
+    start_threads(j);
+    return j;
+}
+
+void jobs_submit(struct jobs *j, struct job *job, void (*done)(struct job *job))
+{
+    job->done = done;
+    j->count++;
+    pthread_mutex_lock(&j->lock);
+    list_append(&j->waiting, &job->link);
+    pthread_mutex_unlock(&j->lock);
+    pthread_cond_signal(&j->work_to_do);
+}
+
+unsigned jobs_waiting(const struct jobs *j)
+{
+    return j->count;
+}
+
+void jobs_free(struct jobs *j)
+{
+    if (!j)
+        return;
+    pthread_mutex_lock(&j->lock);
+    j->stopping = true;
+    pthread_mutex_unlock(&j->lock);
+    pthread_cond_broadcast(&j->work_to_do);
+    for (unsigned i = 0; i < j->options.threads; i++)
+        pthread_join(j->threads[i], NULL);
+    finish(j);
+    wakeup_free(j->wakeup);
+    pthread_cond_destroy(&j->work_to_do);
+    pthread_mutex_destroy(&j->lock);
+    free(j->threads);
+    free(j);
+}
