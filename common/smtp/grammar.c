@@ -275,14 +275,15 @@ bool smtp_parse_mail(struct arena *a, struct str arg, unsigned offers, struct sm
     struct smtp_mail m = {.reverse_path = STR(""), .auth = STR(""), .envid = STR("")};
     struct target t = {.arena = a, .mail = &m};
     struct mailbox path;
+    struct str whole;
 
     *why = SMTP_REPLY(501, "5.5.4", "syntax: MAIL FROM:<address>");
     if (!scan_word_nocase(&arg, STR("FROM:")))
         return false;
     /* a space that people type by hand; RFC 5321 3.3 does not know it */
-    arg = str_trim(arg);
+    arg = whole = str_trim(arg);
     if (!scan_reverse_path(&arg, &path) || path.utf8)
-        return path_refused(arg, STR("5.1.7"), why);
+        return path_refused(whole, STR("5.1.7"), why);
     m.reverse_path = mailbox_canonical(a, &path);
     if (!parse_params(&t, arg, offers, why))
         return false;
@@ -296,13 +297,14 @@ bool smtp_parse_rcpt(struct arena *a, struct str arg, unsigned offers, struct sm
     struct smtp_rcpt r = {.forward_path = STR(""), .orcpt = STR("")};
     struct target t = {.arena = a, .rcpt = &r};
     struct mailbox path;
+    struct str whole;
 
     *why = SMTP_REPLY(501, "5.5.4", "syntax: RCPT TO:<address>");
     if (!scan_word_nocase(&arg, STR("TO:")))
         return false;
-    arg = str_trim(arg);
+    arg = whole = str_trim(arg);
     if (!scan_forward_path(&arg, &path) || path.utf8)
-        return path_refused(arg, STR("5.1.3"), why);
+        return path_refused(whole, STR("5.1.3"), why);
     r.forward_path = mailbox_canonical(a, &path);
     if (!parse_params(&t, arg, offers, why))
         return false;

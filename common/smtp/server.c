@@ -551,42 +551,45 @@ void smtp_answer_abort(struct smtp_server *s)
     answered(s, 1u << SMTP_WANT_ABORT);
 }
 
-/* What the program saw of the client's secrets is not kept. */
-static bool auth_answered(struct smtp_server *s)
+/* What the program saw of the client's secrets is not kept. Last of all: the program's answer
+ * may point into them. */
+static void forget_secret(struct smtp_server *s)
 {
     wipe(&s->secret);
     s->req.auth.response = STR("");
-    return answered(s, 1u << SMTP_WANT_AUTH);
 }
 
 void smtp_answer_auth_challenge(struct smtp_server *s, struct str challenge)
 {
-    if (!auth_answered(s))
-        return;
-    buf_add(&s->out, STR("334 "));
-    base64_add(&s->out, challenge);
-    buf_add(&s->out, STR("\r\n"));
-    s->reading = SMTP_READ_AUTH;
+    if (answered(s, 1u << SMTP_WANT_AUTH)) {
+        buf_add(&s->out, STR("334 "));
+        base64_add(&s->out, challenge);
+        buf_add(&s->out, STR("\r\n"));
+        s->reading = SMTP_READ_AUTH;
+    }
+    forget_secret(s);
 }
 
 void smtp_answer_auth_done(struct smtp_server *s, struct str user)
 {
-    if (!auth_answered(s))
-        return;
-    s->exchange = false;
-    buf_clear(&s->user);
-    buf_add(&s->user, user);
-    smtp_say(s, SMTP_REPLY(235, "2.7.0", "Authentication successful"));
+    if (answered(s, 1u << SMTP_WANT_AUTH)) {
+        s->exchange = false;
+        buf_clear(&s->user);
+        buf_add(&s->user, user);
+        smtp_say(s, SMTP_REPLY(235, "2.7.0", "Authentication successful"));
+    }
+    forget_secret(s);
 }
 
 void smtp_answer_auth_failed(struct smtp_server *s, struct smtp_reply r)
 {
-    if (!auth_answered(s))
-        return;
-    s->exchange = false;
-    smtp_say(s, r);
-    if (smtp_reply_class(r) == 5 && ++s->auth_failures >= s->auth_max)
-        smtp_bye(s, SMTP_REPLY(421, "4.7.0", "too many failed logins"));
+    if (answered(s, 1u << SMTP_WANT_AUTH)) {
+        s->exchange = false;
+        smtp_say(s, r);
+        if (smtp_reply_class(r) == 5 && ++s->auth_failures >= s->auth_max)
+            smtp_bye(s, SMTP_REPLY(421, "4.7.0", "too many failed logins"));
+    }
+    forget_secret(s);
 }
 
 void smtp_server_tls_started(struct smtp_server *s)

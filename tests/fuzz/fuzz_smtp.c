@@ -1,0 +1,2 @@
+#define FUZZ_KIND(first) ((first) % 3)
+#include "tests/fuzz/smtp_play.h"
