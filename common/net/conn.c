@@ -477,7 +477,7 @@ struct conn *conn_accepted(struct loop *l, int fd, const struct sockaddr *peer, 
     conn_set_peer(c, peer, n);
     c->fd = fd;
     c->session = make(arg, c);
-    c->error = conn_opened(c);
+    c->error = c->session ? conn_opened(c) : -ECONNABORTED;
     if (c->error)
         soon_run(l, &c->soon); /* told from the loop, as all errors are */
     return c;

@@ -60,6 +60,8 @@ struct conn *conn_alloc(struct loop *l, const struct conn_options *o);
 /* The socket is connected: from here on it is pumped. */
 int conn_opened(struct conn *c);
 int conn_poll(struct conn *c); /* its socket, for nothing yet */
+/* "127.0.0.1", "::1"; "" for what has none. Returns the port. */
+int conn_address(char text[INET6_ADDRSTRLEN], const struct sockaddr *sa, socklen_t n);
 void conn_set_peer(struct conn *c, const struct sockaddr *sa, socklen_t n);
 
 /* As conn_new(), for who knows the address already. */

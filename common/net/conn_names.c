@@ -4,21 +4,21 @@
 #include <arpa/inet.h>
 
 /* A peer that came over IPv4 to an IPv6 socket has its IPv4 name. */
-static int name_of(const struct sockaddr *sa, char *text, socklen_t room)
+int conn_address(char text[INET6_ADDRSTRLEN], const struct sockaddr *sa, socklen_t n)
 {
-    if (sa->sa_family == AF_INET) {
+    if (n >= sizeof(struct sockaddr_in) && sa->sa_family == AF_INET) {
         const struct sockaddr_in *in = (const void *)sa;
 
-        inet_ntop(AF_INET, &in->sin_addr, text, room);
+        inet_ntop(AF_INET, &in->sin_addr, text, INET6_ADDRSTRLEN);
         return ntohs(in->sin_port);
     }
-    if (sa->sa_family == AF_INET6) {
+    if (n >= sizeof(struct sockaddr_in6) && sa->sa_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const void *)sa;
 
         if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-            inet_ntop(AF_INET, in6->sin6_addr.s6_addr + 12, text, room);
+            inet_ntop(AF_INET, in6->sin6_addr.s6_addr + 12, text, INET6_ADDRSTRLEN);
         else
-            inet_ntop(AF_INET6, &in6->sin6_addr, text, room);
+            inet_ntop(AF_INET6, &in6->sin6_addr, text, INET6_ADDRSTRLEN);
         return ntohs(in6->sin6_port);
     }
     text[0] = '\0';
@@ -27,10 +27,8 @@ static int name_of(const struct sockaddr *sa, char *text, socklen_t room)
 
 void conn_set_peer(struct conn *c, const struct sockaddr *sa, socklen_t n)
 {
-    c->peer.text[0] = '\0';
     c->is_unix = n >= sizeof(sa->sa_family) && sa->sa_family == AF_UNIX;
-    if (n >= sizeof(struct sockaddr_in))
-        c->peer.port = name_of(sa, c->peer.text, sizeof(c->peer.text));
+    c->peer.port = conn_address(c->peer.text, sa, n);
 }
 
 static void ask_local(struct conn *c)
@@ -42,7 +40,7 @@ static void ask_local(struct conn *c)
         return;
     c->local.port = 0;
     if (c->fd >= 0 && getsockname(c->fd, (struct sockaddr *)&sa, &n) == 0)
-        c->local.port = name_of((struct sockaddr *)&sa, c->local.text, sizeof(c->local.text));
+        c->local.port = conn_address(c->local.text, (struct sockaddr *)&sa, n);
 }
 
 const char *conn_peer_address(const struct conn *c)

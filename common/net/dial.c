@@ -87,8 +87,8 @@ struct conn *conn_dial(struct loop *l, const struct sockaddr *to, socklen_t n,
     conn_set_peer(c, to, n);
     c->session = make(arg, c);
     c->fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (c->fd < 0) {
-        refused(c, -errno);
+    if (c->fd < 0 || !c->session) {
+        refused(c, c->fd < 0 ? -errno : -ECONNABORTED);
         return c;
     }
     if (!c->is_unix)

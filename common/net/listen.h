@@ -11,6 +11,11 @@
 
 #include "net/conn.h"
 
+enum {
+    LISTEN_BATCH = 32,     /* connections a turn              */
+    LISTEN_PAUSE_MS = 100, /* when there are no descriptors   */
+};
+
 struct shared; /* net/shared.h */
 
 struct listen_options {
@@ -19,7 +24,7 @@ struct listen_options {
     void *arg;
     struct str busy;          /* sent in clear before closing: "421 4.3.2 …\r\n" */
     struct str refused;       /* too many from one address: "421 4.7.0 …\r\n"    */
-    unsigned connections_max; /* of this worker                                  */
+    unsigned connections_max; /* of this worker; 0: any                          */
     unsigned per_address_max; /* over all workers; 0: not counted (Unix sockets)  */
     struct shared *shared;    /* NULL: counted in this process alone              */
 };
