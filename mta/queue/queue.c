@@ -84,6 +84,7 @@ void queue_letter_free(struct queue_letter *l)
         return;
     for (uint32_t i = 0; i < l->nrcpts; i++)
         free(l->rcpts[i].reply);
+    buf_done(&l->journey);
     free(l);
 }
 

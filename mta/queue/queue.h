@@ -16,6 +16,7 @@
 #ifndef POSTA_QUEUE_QUEUE_H
 #define POSTA_QUEUE_QUEUE_H
 
+#include "base/buf.h"
 #include "base/id.h"
 #include "base/list.h"
 #include "smtp/envelope.h"
@@ -62,7 +63,9 @@ struct queue_letter {
     uint64_t wake_ms;
     uint32_t heap_at;                      /* 0: not in the heap */
     uint32_t nrcpts, nopen, ndue, ntrying; /* open: neither DONE nor FAILED */
-    bool deleted; /* somebody asked for it; what is being tried ends quietly */
+    bool deleted;       /* somebody asked for it; what is being tried ends quietly */
+    bool seen;          /* its file is there: recover.c's */
+    struct buf journey; /* hops since it was taken: tell.c's */
     struct queue_envelope env;
     struct queue_rcpt rcpts[];
 };

@@ -1,0 +1,74 @@
+#include "mta/queue/recover.h"
+
+#include "sys/log.h"
+
+static void on_letter(void *arg, struct queue_letter *l)
+{
+    struct queue *q = arg;
+
+    if (!queue_find(q, &l->env.id)) {
+        queue_add(q, l);
+        return;
+    }
+    log_event(LOG_ERROR, &l->env.id, "corrupt",
+              "stands in queue.db twice; the later one is left alone");
+    queue_letter_free(l);
+}
+
+static bool keep(void *arg, const struct id *id)
+{
+    struct queue_letter *l = queue_find(arg, id);
+
+    if (l)
+        l->seen = true;
+    return l != NULL;
+}
+
+static void on_dropped(struct journal_op *op)
+{
+    journal_settle_free(LIST_OF(op, struct journal_settle, op));
+}
+
+static unsigned drop_unseen(struct queue *q, struct journal *j)
+{
+    struct queue_cursor c = {0};
+    struct queue_letter *l;
+    unsigned lost = 0;
+
+    queue_cursor_start(q, &c);
+    while ((l = queue_cursor_next(q, &c))) {
+        if (l->seen)
+            continue;
+        log_event(
+            LOG_ERROR, &l->env.id, "lost",
+            "has an envelope (from <%.*s>, %u recipients) but no file in spool/msg; dropped",
+            STR_ARGS(l->env.mail.reverse_path), (unsigned)l->nrcpts);
+        struct journal_settle *s = journal_settle_new(l);
+        s->last = true;
+        s->op.done = on_dropped;
+        journal_submit(j, &s->op, false);
+        queue_remove(q, l);
+        lost++;
+    }
+    queue_cursor_stop(&c);
+    return lost;
+}
+
+int recover(struct queue *q, struct journal *j, struct spool *spool, uint64_t now_wall_ms,
+            uint64_t now_steady_ms, uint64_t wait_most_ms, struct recovery *out,
+            struct err *err)
+{
+    int rc = journal_load(j, now_wall_ms, now_steady_ms, wait_most_ms, on_letter, q, err);
+
+    if (rc < 0)
+        return rc;
+    rc = spool_sweep(spool, keep, q, now_wall_ms, err);
+    if (rc < 0)
+        return rc;
+    out->swept = (unsigned)rc;
+    out->lost = drop_unseen(q, j);
+    out->letters = queue_count(q);
+    journal_turn(j);
+    journal_collect(j);
+    return 0;
+}
