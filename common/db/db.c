@@ -187,7 +187,7 @@ static int number(struct db *d, const char *sql, int64_t *out, struct err *err)
     r = db_step(s, err);
     if (r == 1)
         *out = db_int(s, 0);
-    db_reset(s);
+    db_finish(s);
     return r < 0 ? r : 0;
 }
 
@@ -315,6 +315,24 @@ int db_prepare(struct db *d, const char *sql, struct db_stmt **out, struct err *
     return 0;
 }
 
+void db_finish(struct db_stmt *s)
+{
+    struct db_stmt **at;
+
+    if (!s)
+        return;
+    for (at = &s->db->stmts; *at != s; at = &(*at)->next)
+        ;
+    *at = s->next;
+    sqlite3_finalize(s->s);
+    free(s);
+}
+
+bool db_in_transaction(const struct db *d)
+{
+    return !sqlite3_get_autocommit(d->c);
+}
+
 /* BEGIN, COMMIT and ROLLBACK are prepared when they are first needed. */
 static int run_kept(struct db *d, struct db_stmt **kept, const char *sql, struct err *err)
 {
@@ -339,7 +357,7 @@ int db_commit(struct db *d, struct err *err)
 
 void db_rollback(struct db *d)
 {
-    if (!sqlite3_get_autocommit(d->c))
+    if (db_in_transaction(d))
         run_kept(d, &d->rollback, "ROLLBACK", NULL);
 }
 
@@ -434,7 +452,9 @@ int db_copy(struct db *d, const char *path, struct err *err)
     if (r < 0)
         return r;
     db_bind_str(s, 1, str_c(path));
-    return db_run(s, err);
+    r = db_run(s, err);
+    db_finish(s);
+    return r;
 }
 
 int db_check(struct db *d, struct err *err)
@@ -442,12 +462,11 @@ int db_check(struct db *d, struct err *err)
     struct db_stmt *s;
     int r = db_prepare(d, "PRAGMA quick_check(1)", &s, err);
 
-    if (r < 0 || (r = db_step(s, err)) <= 0)
+    if (r < 0)
         return r;
-    struct str first = db_str(s, 0);
-    r = str_eq(first, STR("ok"))
-            ? 0
-            : err_set(err, E_CORRUPT, "%s: %.*s", d->path, STR_ARGS(first));
-    db_reset(s);
-    return r;
+    r = db_step(s, err);
+    if (r == 1 && !str_eq(db_str(s, 0), STR("ok")))
+        r = err_set(err, E_CORRUPT, "%s: %.*s", d->path, STR_ARGS(db_str(s, 0)));
+    db_finish(s);
+    return r < 0 ? r : 0;
 }

@@ -46,8 +46,11 @@ int db_begin(struct db *d, struct err *err);  /* immediate */
 int db_commit(struct db *d, struct err *err); /* failed: rolled back */
 void db_rollback(struct db *d);               /* harmless outside a transaction */
 
+bool db_in_transaction(const struct db *d);
+
 /* Belongs to d, which finalizes it. */
 int db_prepare(struct db *d, const char *sql, struct db_stmt **out, struct err *err);
+void db_finish(struct db_stmt *s); /* earlier than d would; accepts NULL */
 /* 1-based, as in SQL. Text is not copied: it must live until the next reset, which forgets all
  * that was bound. */
 void db_bind_int(struct db_stmt *s, int at, int64_t v);

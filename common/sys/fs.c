@@ -138,20 +138,33 @@ int fs_make_dir(int dir, const char *name, mode_t mode, uid_t uid, gid_t gid, st
     return 0;
 }
 
-int fs_lock_file(int dir, const char *name, mode_t mode, struct err *err)
+static int lock(int dir, const char *name, mode_t mode, int how, struct err *err)
 {
     DEFER(close_fd) int fd = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
+    int r;
 
     if (fd < 0)
         return err_os(err, "open %s", name);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno == EWOULDBLOCK)
-            return err_set(err, E_BUSY, "%s is held by another process", name);
+    do {
+        r = flock(fd, how);
+    } while (r < 0 && errno == EINTR);
+    if (r < 0 && errno == EWOULDBLOCK)
+        return err_set(err, E_BUSY, "%s is held by another process", name);
+    if (r < 0)
         return err_os(err, "lock %s", name);
-    }
     int locked = fd;
     fd = -1;
     return locked;
+}
+
+int fs_lock_file(int dir, const char *name, mode_t mode, struct err *err)
+{
+    return lock(dir, name, mode, LOCK_EX | LOCK_NB, err);
+}
+
+int fs_lock_wait(int dir, const char *name, mode_t mode, struct err *err)
+{
+    return lock(dir, name, mode, LOCK_EX, err);
 }
 
 int fs_room(int fd, struct fs_room *out, struct err *err)

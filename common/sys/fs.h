@@ -42,6 +42,8 @@ int fs_make_dir(int dir, const char *name, mode_t mode, uid_t uid, gid_t gid, st
 /* The file is made where it is missing, and held until the descriptor is closed, or the process
  * ends however it does. E_BUSY: another one holds it. */
 int fs_lock_file(int dir, const char *name, mode_t mode, struct err *err);
+/* The same, waiting for its turn. */
+int fs_lock_wait(int dir, const char *name, mode_t mode, struct err *err);
 
 /* What an ordinary user may still use. */
 struct fs_room {
