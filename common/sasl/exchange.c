@@ -13,6 +13,7 @@
 #include "sasl/exchange.h"
 
 #include "base/ascii.h"
+#include "base/utf8.h"
 
 #include <assert.h>
 #include <sasl/sasl.h>
@@ -87,36 +88,13 @@ static int log_line(void *context, int level, const char *message)
     return SASL_OK;
 }
 
-/* UTF8-char, RFC 3629 4: how many octets it has at the front of s; 0 where there is none. */
-static size_t utf8_length(struct str s)
-{
-    unsigned char a = (unsigned char)s.p[0], b = s.n > 1 ? (unsigned char)s.p[1] : 0;
-    size_t n = a < 0x80 ? 1 : a >= 0xc2 && a < 0xe0 ? 2 : a >= 0xe0 && a < 0xf0 ? 3 : 4;
-
-    if (n == 1)
-        return 1;
-    if (a < 0xc2 || a > 0xf4 || s.n < n)
-        return 0;
-    if ((a == 0xe0 && b < 0xa0) || (a == 0xed && b > 0x9f) || (a == 0xf0 && b < 0x90) ||
-        (a == 0xf4 && b > 0x8f))
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if (((unsigned char)s.p[i] & 0xc0) != 0x80)
-            return 0;
-    return n;
-}
-
 bool sasl_canonical_user(struct str name, struct buf *out)
 {
-    size_t n;
-
-    if (name.n == 0 || name.n > SASL_USER_BYTES)
+    if (name.n == 0 || name.n > SASL_USER_BYTES || !utf8_valid(name))
         return false;
-    for (size_t i = 0; i < name.n; i += n) {
-        n = utf8_length(str_skip(name, i));
-        if (n == 0 || (n == 1 && (!ascii_is_print(name.p[i]) || name.p[i] == ' ')))
+    for (size_t i = 0; i < name.n; i++)
+        if (!ascii_is_8bit(name.p[i]) && (!ascii_is_print(name.p[i]) || name.p[i] == ' '))
             return false;
-    }
     for (size_t i = 0; i < name.n; i++)
         buf_add_byte(out, ascii_lower(name.p[i]));
     return !buf_failed(out);
