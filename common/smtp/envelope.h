@@ -14,14 +14,19 @@ enum smtp_body { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME, SMTP_BODY_BINARYMIME };
 enum smtp_ret { SMTP_RET_UNSET, SMTP_RET_FULL, SMTP_RET_HDRS };
 
 /* RFC 3461 4.1; none set means the default. NEVER stands alone. */
-enum { SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, SMTP_NOTIFY_DELAY = 8 };
+enum {
+    SMTP_NOTIFY_NEVER = 1,
+    SMTP_NOTIFY_SUCCESS = 2,
+    SMTP_NOTIFY_FAILURE = 4,
+    SMTP_NOTIFY_DELAY = 8
+};
 
 struct smtp_mail {
     struct str reverse_path; /* "local@domain" in canonical quoting, "" for <> */
     uint64_t size;           /* SIZE=, 0 where not told                        */
     enum smtp_body body;
-    struct str auth;         /* AUTH= decoded; "" where not told or <>          */
-    struct str envid;        /* ENVID= decoded                                  */
+    struct str auth;  /* AUTH= decoded; "" where not told or <>          */
+    struct str envid; /* ENVID= decoded                                  */
     enum smtp_ret ret;
     bool smtputf8;
 };

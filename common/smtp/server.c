@@ -266,6 +266,26 @@ static void run_auth_line(struct smtp_server *s, struct str line)
         smtp_auth_step(s, line, false);
 }
 
+/* For the transcript: of AUTH the mechanism alone. */
+static void note_line(struct smtp_server *s, struct str line, bool secret)
+{
+    struct str command;
+
+    if (!s->config->transcript)
+        return;
+    if (s->heard_taken)
+        buf_clear(&s->heard);
+    s->heard_taken = false;
+    if (s->reading == SMTP_READ_AUTH) {
+        line = STR("***");
+    } else if (secret) {
+        command = str_skip(line, STR("AUTH ").n);
+        line = str_first(line, STR("AUTH ").n + str_find(command, ' '));
+    }
+    buf_add(&s->heard, line);
+    buf_add(&s->heard, secret && s->reading != SMTP_READ_AUTH ? STR(" ***\n") : STR("\n"));
+}
+
 /* Takes the line out of the buffer and runs it. */
 static void run_line(struct smtp_server *s, struct str line)
 {
@@ -275,6 +295,7 @@ static void run_line(struct smtp_server *s, struct str line)
 
     arena_reset(&s->command);
     line = arena_dup(&s->command, line);
+    note_line(s, line, secret);
     if (secret)
         explicit_bzero(raw, n);
     buf_drop(&s->in, n);
@@ -376,6 +397,7 @@ struct smtp_server *smtp_server_new(const struct smtp_server_config *config, boo
     buf_init(&s->helo, SMTP_DOMAIN_BYTES);
     buf_init(&s->user, SMTP_COMMAND_BYTES);
     buf_init(&s->secret, SMTP_AUTH_LINE_BYTES);
+    buf_init(&s->heard, INPUT_BYTES);
     buf_init(&s->body, (size_t)2 * SMTP_BODY_CHUNK_BYTES);
     arena_init(&s->command);
     arena_init(&s->transaction);
@@ -400,6 +422,7 @@ void smtp_server_free(struct smtp_server *s)
     buf_done(&s->out);
     buf_done(&s->helo);
     buf_done(&s->user);
+    buf_done(&s->heard);
     buf_done(&s->body);
     arena_done(&s->command);
     arena_done(&s->transaction);
@@ -649,6 +672,19 @@ const struct smtp_rcpt *smtp_server_recipients(const struct smtp_server *s, size
 {
     *n = s->nrcpts;
     return s->rcpts;
+}
+
+uint64_t smtp_server_wire_size(const struct smtp_server *s)
+{
+    return s->dot.wire_n;
+}
+
+struct str smtp_server_heard(struct smtp_server *s)
+{
+    struct str heard = s->heard_taken ? STR("") : buf_str(&s->heard);
+
+    s->heard_taken = true;
+    return heard;
 }
 
 struct str smtp_server_output(const struct smtp_server *s)

@@ -45,6 +45,7 @@ struct smtp_server_config {
     /* Then 421. 0 is the default of limits.h for RECEIVE and SUBMIT, no limit between our
      * boxes. */
     uint32_t bad_commands_max, junk_commands_max, auth_failures_max;
+    bool transcript; /* keep the commands for smtp_server_heard() */
 };
 
 enum smtp_want {
@@ -125,6 +126,13 @@ bool smtp_server_idle(const struct smtp_server *s);
 bool smtp_server_in_data(const struct smtp_server *s);
 const struct smtp_rcpt *smtp_server_recipients(const struct smtp_server *s,
                                                size_t *n); /* accepted */
+
+/* Octets of the letter that came last, as sent: CRLF line ends, without stuffing and the end.
+ */
+uint64_t smtp_server_wire_size(const struct smtp_server *s);
+/* With config.transcript: the commands since the last call, secrets as "***", a line each with
+ * LF behind it. Valid until the next feed. */
+struct str smtp_server_heard(struct smtp_server *s);
 
 struct str smtp_server_output(const struct smtp_server *s);
 void smtp_server_sent(struct smtp_server *s, size_t n);

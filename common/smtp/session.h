@@ -44,6 +44,8 @@ struct smtp_server {
     char last;        /* the last of them                         */
 
     struct buf helo, user;
+    struct buf heard; /* commands, for a transcript */
+    bool heard_taken;
     char mechanism[SMTP_MECHANISM_BYTES];
     struct buf secret; /* a decoded AUTH response; wiped after use */
 
