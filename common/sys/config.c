@@ -501,9 +501,9 @@ struct config *config_load(const char *path, struct buf *out)
                  path, strerrordesc_np(errno));
         return NULL;
     }
-    buf_init(&text, CONFIG_FILE_BYTES + 1);
+    buf_init(&text, CONFIG_FILE_BYTES);
     if (fs_read_all(fd, &text, &err) < 0)
-        buf_addf(out, "%s: %s\n", path, err.text);
+        buf_addf(out, "%s: %s; right would be a configuration\n", path, err.text);
     else
         c = config_parse(buf_str(&text), path, out);
     buf_done(&text);

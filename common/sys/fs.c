@@ -58,17 +58,17 @@ int fs_read_all(int fd, struct buf *to, struct err *err)
 {
     for (;;) {
         size_t left = to->max - to->n;
-        char *p = buf_room(to, left < READ_BYTES ? left : READ_BYTES);
+        char over, *p = left ? buf_room(to, left < READ_BYTES ? left : READ_BYTES) : &over;
+        ssize_t n = read(fd, p, left == 0 ? 1 : left < READ_BYTES ? left : READ_BYTES);
 
-        if (left == 0 || !p)
-            return err_set(err, E_LIMIT, "more than %zu octets", to->max);
-        ssize_t n = read(fd, p, left < READ_BYTES ? left : READ_BYTES);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return err_os(err, "read");
         if (n == 0)
             return 0;
+        if (left == 0)
+            return err_set(err, E_LIMIT, "more than %zu octets", to->max);
         buf_grown(to, (size_t)n);
     }
 }
