@@ -1,0 +1,350 @@
+#include "ctl/queue.h"
+
+#include "base/id.h"
+#include "ctl/asking.h"
+#include "ctl/json.h"
+#include "ctl/output.h"
+
+#include <unistd.h>
+
+enum { OPTION_ALL = OPTION_OWN, OPTION_YES };
+
+const struct args_option queue_change_options[] = {
+    {"--all", 0,   NULL, "every letter in the queue" },
+    {"--yes", 'y', NULL, "with --all: yes, I mean it"},
+    {NULL,    0,   NULL, NULL                        },
+};
+
+/* Asks the queue; the words of what went wrong are printed. Negative, or the number behind OK.
+ */
+static int ask(struct cli *c, const char *command, void (*object)(void *, struct str),
+               void *arg, enum cli_status *status)
+{
+    const struct config *config = cli_config(c);
+    struct asking *a = NULL;
+    struct err err;
+    int rc;
+
+    *status = CLI_REFUSED;
+    if (!config)
+        return -1;
+    rc = asking_open(config->run_dir, "queue.ctl", &a, &err);
+    if (rc >= 0)
+        rc = asking_ask(a, command, object, arg, &err);
+    asking_close(a);
+    if (rc >= 0)
+        *status = CLI_DONE;
+    else if (err.code == E_UNAVAILABLE)
+        *status =
+            cli_fail(CLI_LATER, "the queue: %s (is posta running? `posta status`)", err.text);
+    else
+        *status = cli_err(&err);
+    return rc;
+}
+
+/* ---- listing ---- */
+
+struct listing {
+    struct cli *cli;
+    struct table table;
+    uint64_t letters, bytes;
+};
+
+/* {…}, {…}: what the queue said, as one array. */
+static void copy_json(void *arg, struct str json)
+{
+    struct cli *c = arg;
+
+    if (c->out.n > 2)
+        buf_add(&c->out, STR(",\n"));
+    buf_add(&c->out, json);
+}
+
+static enum cli_status ask_json(struct cli *c, const char *command)
+{
+    enum cli_status status;
+
+    buf_add(&c->out, STR("[\n"));
+    if (ask(c, command, copy_json, c, &status) < 0)
+        buf_clear(&c->out);
+    else
+        buf_add(&c->out, STR("\n]\n"));
+    return status;
+}
+
+static struct str sender_of(const struct json *letter)
+{
+    struct str s = json_text(letter, "sender");
+
+    return s.n ? s : STR("<>");
+}
+
+/* Seconds as a number, or what the queue says. */
+static struct str age_of(struct arena *a, const struct json *letter)
+{
+    return output_span(a, json_u64(letter, "age") * 1000);
+}
+
+static void list_letter(void *arg, struct str text)
+{
+    struct listing *l = arg;
+    struct arena *a = &l->cli->arena;
+    struct json *letter = json_parse(a, text);
+    const struct json *rcpts = json_get(letter, "recipients");
+    const struct json *r = rcpts ? rcpts->first : NULL;
+    bool first = true, held = json_true(letter, "held");
+
+    if (!letter)
+        return;
+    l->letters++;
+    l->bytes += json_u64(letter, "size");
+    do {
+        struct str state = held ? STR("held") : json_text(r, "state");
+        enum colour colour = held || str_eq(state, STR("later")) ? YELLOW : PLAIN;
+        struct str cells[] = {
+            first ? json_text(letter, "id") : STR(""),
+            first ? age_of(a, letter) : STR(""),
+            first ? output_size(a, json_u64(letter, "size")) : STR(""),
+            first ? sender_of(letter) : STR(""),
+            json_text(r, "address"),
+            state,
+            json_text(r, "next_try"),
+            json_text(r, "reply"),
+        };
+
+        table_add(&l->table, colour, cells);
+        first = false;
+        r = r ? r->next : NULL;
+    } while (r);
+}
+
+enum cli_status queue_list(struct cli *c, const struct args *args)
+{
+    static const char *const heads[] = {"ID",    ">AGE",     ">SIZE", "SENDER", "RECIPIENT",
+                                        "STATE", "NEXT TRY", "REPLY", NULL};
+    struct listing l = {.cli = c};
+    enum cli_status status;
+
+    (void)args;
+    if (c->json)
+        return ask_json(c, "LIST");
+    table_init(&l.table, heads);
+    if (ask(c, "LIST", list_letter, &l, &status) >= 0) {
+        if (table_rows(&l.table))
+            table_print(&l.table, &c->out, c->colour);
+        struct str size = output_size(&c->arena, l.bytes);
+
+        if (l.letters)
+            buf_addf(&c->out, "%llu letter%s, %.*s\n", (unsigned long long)l.letters,
+                     l.letters == 1 ? "" : "s", STR_ARGS(size));
+        else
+            buf_add(&c->out, STR("the queue is empty\n"));
+    }
+    table_done(&l.table);
+    return status;
+}
+
+int queue_list_all(const char *config_path)
+{
+    struct cli c = {.config_path = config_path, .colour = output_colour(STDOUT_FILENO)};
+    struct args none = {0};
+    int status;
+
+    arena_init(&c.arena);
+    buf_init(&c.out, OUTPUT_BYTES);
+    status = (int)queue_list(&c, &none);
+    output_write(STDOUT_FILENO, &c.out);
+    buf_done(&c.out);
+    arena_done(&c.arena);
+    config_free(c.config);
+    return status;
+}
+
+/* ---- one letter ---- */
+
+static bool good_id(const struct cli *c, const char *word, enum cli_status *status)
+{
+    struct id id;
+
+    if (id_parse(str_c(word), &id))
+        return true;
+    *status = cli_usage(
+        c, "\"%s\" is no letter's id; ids have %d letters and digits, as in \"queued as …\"",
+        word, ID_LETTERS);
+    return false;
+}
+
+/* Names and values, one a line; what is an array of objects is indented. */
+static void show_members(struct buf *out, const struct json *object, unsigned depth)
+{
+    for (const struct json *j = object->first; j; j = j->next) {
+        buf_addf(out, "%*s%-12.*s ", (int)depth * 2, "", STR_ARGS(j->name));
+        if (j->kind == JSON_STRING || j->kind == JSON_NUMBER) {
+            output_safe(out, j->text);
+        } else if (j->kind == JSON_ARRAY || j->kind == JSON_OBJECT) {
+            buf_add_byte(out, '\n');
+            if (j->kind == JSON_OBJECT)
+                show_members(out, j, depth + 1);
+            for (const struct json *m = j->kind == JSON_ARRAY ? j->first : NULL; m;
+                 m = m->next) {
+                buf_addf(out, "%*s-\n", (int)depth * 2 + 2, "");
+                if (m->kind == JSON_OBJECT)
+                    show_members(out, m, depth + 2);
+            }
+            continue;
+        } else {
+            json_print(out, j);
+        }
+        buf_add_byte(out, '\n');
+    }
+}
+
+static void show_letter(void *arg, struct str text)
+{
+    struct cli *c = arg;
+    struct json *letter = json_parse(&c->arena, text);
+
+    if (letter && letter->kind == JSON_OBJECT)
+        show_members(&c->out, letter, 0);
+}
+
+enum cli_status queue_show(struct cli *c, const struct args *args)
+{
+    enum cli_status status;
+    const char *command;
+
+    if (!good_id(c, args->words[0], &status))
+        return status;
+    command = arena_printf(&c->arena, "SHOW %s", args->words[0]).p;
+    ask(c, command, c->json ? copy_json : show_letter, c, &status);
+    if (c->json && c->out.n)
+        buf_add_byte(&c->out, '\n');
+    return status;
+}
+
+/* ---- changes ---- */
+
+static enum cli_status change_one(struct cli *c, const char *verb, const char *what, int *count)
+{
+    enum cli_status status;
+    int rc = ask(c, arena_printf(&c->arena, "%s %s", verb, what).p, NULL, NULL, &status);
+
+    if (rc >= 0)
+        *count += rc;
+    return status;
+}
+
+/* VERB for each id of the words, or for all where --all --yes say so. */
+static enum cli_status change(struct cli *c, const struct args *args, const char *verb,
+                              const char *done)
+{
+    enum cli_status status = CLI_DONE, worst = CLI_DONE;
+    int count = 0;
+
+    if (cli_has(args, OPTION_ALL) == (args->n > 0))
+        return cli_usage(c,
+                         "name the letters by their ids, or say --all --yes for every letter");
+    if (cli_has(args, OPTION_ALL) && !cli_has(args, OPTION_YES))
+        return cli_usage(c,
+                         "that is every letter in the queue: say --all --yes when you mean it");
+    for (size_t i = 0; i < args->n; i++)
+        if (!good_id(c, args->words[i], &status))
+            return status;
+    if (cli_has(args, OPTION_ALL))
+        worst = change_one(c, verb, "*", &count);
+    for (size_t i = 0; i < args->n && worst != CLI_LATER; i++) {
+        status = change_one(c, verb, args->words[i], &count);
+        worst = status == CLI_DONE ? worst : status;
+    }
+    if (c->json)
+        buf_addf(&c->out, "{\"letters\": %d}\n", count);
+    else if (worst == CLI_DONE || count)
+        buf_addf(&c->out, "%d letter%s %s\n", count, count == 1 ? "" : "s", done);
+    return worst;
+}
+
+enum cli_status queue_retry(struct cli *c, const struct args *args)
+{
+    return change(c, args, "RETRY", "will be tried now");
+}
+
+enum cli_status queue_hold(struct cli *c, const struct args *args)
+{
+    return change(c, args, "HOLD", "held");
+}
+
+enum cli_status queue_release(struct cli *c, const struct args *args)
+{
+    return change(c, args, "RELEASE", "released");
+}
+
+enum cli_status queue_delete(struct cli *c, const struct args *args)
+{
+    return change(c, args, "DELETE", "deleted");
+}
+
+enum cli_status queue_flush(struct cli *c, const struct args *args)
+{
+    enum cli_status status;
+    int n = ask(c, "FLUSH", NULL, NULL, &status);
+
+    (void)args;
+    if (n >= 0 && c->json)
+        buf_addf(&c->out, "{\"letters\": %d}\n", n);
+    else if (n >= 0)
+        buf_addf(&c->out, "%d letter%s will be tried now, back-off forgotten\n", n,
+                 n == 1 ? "" : "s");
+    return status;
+}
+
+/* ---- the journey ---- */
+
+struct journey {
+    struct cli *cli;
+    struct table table;
+    struct str first_id;
+};
+
+static void hop(void *arg, struct str text)
+{
+    struct journey *j = arg;
+    struct json *hop = json_parse(&j->cli->arena, text);
+    struct str id = json_text(hop, "id");
+    struct str time = json_text(hop, "time");
+    struct str cells[] = {time, json_text(hop, "box"), json_text(hop, "text"), STR("")};
+
+    if (!hop)
+        return;
+    if (!j->first_id.n)
+        j->first_id = id;
+    /* A bounce, or what else the letter gave rise to, has an id of its own. */
+    if (!str_eq(id, j->first_id))
+        cells[3] = id;
+    table_add(&j->table, PLAIN, cells);
+}
+
+enum cli_status queue_trace(struct cli *c, const struct args *args)
+{
+    static const char *const heads[] = {"TIME", "BOX", "WHAT", "LETTER", NULL};
+    struct journey j = {.cli = c};
+    enum cli_status status;
+    const char *command;
+
+    if (!good_id(c, args->words[0], &status))
+        return status;
+    command = arena_printf(&c->arena, "TRACE %s", args->words[0]).p;
+    if (c->json)
+        return ask_json(c, command);
+    table_init(&j.table, heads);
+    if (ask(c, command, hop, &j, &status) >= 0) {
+        if (table_rows(&j.table))
+            table_print(&j.table, &c->out, c->colour);
+        else
+            status =
+                cli_fail(CLI_REFUSED,
+                         "nothing is known of %s (the queue remembers limits.trace_letters)",
+                         args->words[0]);
+    }
+    table_done(&j.table);
+    return status;
+}
