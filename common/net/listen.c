@@ -135,6 +135,9 @@ static void on_ready(struct io *io, unsigned events)
         } else if (errno == EMFILE || errno == ENFILE) {
             tell_one_and_pause(ls);
             return;
+        } else if (errno == EINVAL) { /* the supervisor has shut it down: its sessions stay */
+            io_want(&ls->io, 0);
+            return;
         } else if (errno == ENOBUFS || errno == ENOMEM) {
             pause_listening(ls);
             return;
