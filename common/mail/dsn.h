@@ -13,7 +13,7 @@
 #include "base/id.h"
 
 enum {
-    DSN_TEXT_BYTES = 1000,         /* of one reply shown                                     */
+    DSN_TEXT_BYTES = 900,          /* of one reply shown: its field stays below 998 octets   */
     DSN_LETTER_BYTES = 256 * 1024, /* a longer letter comes back as its head alone           */
 };
 
