@@ -38,10 +38,10 @@ enum { DELIVER_BLOCKS = 4 }; /* kept for the next batch */
 
 struct deliver {
     int root, dir, lock_fd;
-    char host[4 * NAME_HOST_BYTES + 1];
     struct places *places;
     struct witnesses *witnesses;
     pthread_mutex_t lock; /* over all below */
+    char host[NAME_HOST_BYTES + 1];
     pthread_cond_t released;
     struct list claims;
     struct stage_block blocks[DELIVER_BLOCKS];
@@ -107,13 +107,16 @@ static int take_lock(struct deliver *d, struct err *err)
     return err_os(err, "lock " DELIVER_DIR);
 }
 
-static void set_host(struct deliver *d, const char *hostname)
+void deliver_set_host(struct deliver *d, const char *hostname)
 {
     struct buf host;
 
     buf_init(&host, sizeof(d->host) - 1);
     name_host(&host, str_c(hostname));
+    pthread_mutex_lock(&d->lock);
     memcpy(d->host, buf_str(&host).p, buf_str(&host).n);
+    d->host[buf_str(&host).n] = '\0';
+    pthread_mutex_unlock(&d->lock);
     buf_done(&host);
 }
 
@@ -127,7 +130,7 @@ struct deliver *deliver_open(const char *state_dir, const char *hostname, struct
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->released, NULL);
     list_init(&d->claims);
-    set_host(d, hostname);
+    deliver_set_host(d, hostname);
     if (open_dirs(d, state_dir, err) < 0 || take_lock(d, err) < 0) {
         deliver_close(d);
         return NULL;
@@ -284,7 +287,9 @@ static void set_name(struct deliver *d, struct item *it)
     struct buf name;
 
     buf_init(&name, NAME_BYTES);
+    pthread_mutex_lock(&d->lock);
     name_new(&name, &it->d->id, str_c(d->host), it->size.size, it->size.vsize);
+    pthread_mutex_unlock(&d->lock);
     memcpy(it->d->name, buf_str(&name).p, buf_str(&name).n);
     it->d->name[buf_str(&name).n] = '\0';
     buf_done(&name);

@@ -26,6 +26,7 @@ struct deliver;
  * another process delivers here. */
 struct deliver *deliver_open(const char *state_dir, const char *hostname, struct err *err);
 void deliver_close(struct deliver *d);
+void deliver_set_host(struct deliver *d, const char *hostname); /* for the letters to come */
 
 /* One letter into one mailbox. Strings live as long as the job. */
 struct delivery {
