@@ -9,7 +9,7 @@
  *          +----+   v                                         |
  *               TRANSACTION -- QUIT --> UPDATE ---------------+
  *                    |       [cmd_quit]   [pop3_answer_commit]
- *                    |  LIST, UIDL: entries, some at a time     [list_on, pop3_answer_entries]
+ *                    |  LIST, UIDL: entries, some at a time     [list_on, pop3_answer_entry]
  *                    |  RETR, TOP: one entry, then the letter   [pop3_answer_letter]
  *
  * Any state goes to CLOSED on bytes that are no line (bare CR or LF, NUL), on a line without
@@ -24,7 +24,7 @@
 
 #include <assert.h>
 
-enum { MECHANISM_BYTES = 20, OUTPUT_MAX_BYTES = 524288, SECRET_BYTES = POP3_AUTH_LINE_BYTES };
+enum { MECHANISM_BYTES = 20, OUTPUT_MAX_BYTES = 262144, SECRET_BYTES = POP3_AUTH_LINE_BYTES };
 
 enum state {
     AUTHORIZATION = 1 << 0,
@@ -58,7 +58,8 @@ struct pop3_session {
 
     enum purpose purpose;
     bool listing;
-    uint32_t list_at;
+    uint32_t list_at; /* the first letter that has not been asked for */
+    uint32_t entry;   /* how many of those asked for have been told   */
 
     bool reading; /* a letter is under way */
     uint64_t letter_octets;
@@ -138,6 +139,8 @@ static void want_entries(struct pop3_session *s, enum purpose purpose, uint32_t 
     s->purpose = purpose;
     s->req.first = first;
     s->req.count = count;
+    s->req.uidl = purpose == FOR_UIDL || purpose == FOR_ONE_UIDL;
+    s->entry = 0;
     s->want = POP3_WANT_ENTRIES;
 }
 
@@ -609,13 +612,12 @@ void pop3_answer_refused(struct pop3_session *s, enum pop3_refusal why)
         s->state = CLOSED;
 }
 
-static void print_entry(struct pop3_session *s, bool uidl, uint32_t i,
-                        const struct pop3_entry *e)
+static void print_entry(struct pop3_session *s, uint32_t i, uint64_t octets, struct str uidl)
 {
-    if (uidl)
-        buf_addf(&s->out, "%u %.*s\r\n", i + 1, STR_ARGS(e->uidl));
+    if (s->req.uidl)
+        buf_addf(&s->out, "%u %.*s\r\n", i + 1, STR_ARGS(uidl));
     else
-        buf_addf(&s->out, "%u %llu\r\n", i + 1, (unsigned long long)e->octets);
+        buf_addf(&s->out, "%u %llu\r\n", i + 1, (unsigned long long)octets);
 }
 
 static void mark(struct pop3_session *s, uint32_t i, uint64_t octets)
@@ -630,28 +632,29 @@ static void mark(struct pop3_session *s, uint32_t i, uint64_t octets)
     ok(s, "marked");
 }
 
-void pop3_answer_entries(struct pop3_session *s, const struct pop3_entry *entries)
+void pop3_answer_entry(struct pop3_session *s, uint64_t octets, struct str uidl)
 {
-    bool uidl = s->purpose == FOR_UIDL || s->purpose == FOR_ONE_UIDL;
+    uint32_t i = s->req.first + s->entry++;
 
-    answered(s, POP3_WANT_ENTRIES);
+    assert(s->want == POP3_WANT_ENTRIES);
+    if (s->entry == s->req.count)
+        answered(s, POP3_WANT_ENTRIES);
     switch (s->purpose) {
     case FOR_LIST:
     case FOR_UIDL:
-        for (uint32_t i = 0; i < s->req.count; i++)
-            if (!is_marked(s, s->req.first + i))
-                print_entry(s, uidl, s->req.first + i, &entries[i]);
+        if (!is_marked(s, i))
+            print_entry(s, i, octets, uidl);
         break;
     case FOR_ONE_LIST:
     case FOR_ONE_UIDL:
         buf_add(&s->out, STR("+OK "));
-        print_entry(s, uidl, s->req.first, entries);
+        print_entry(s, i, octets, uidl);
         break;
     case FOR_DELE:
-        mark(s, s->req.first, entries->octets);
+        mark(s, i, octets);
         break;
     case FOR_LETTER:
-        s->letter_octets = entries->octets;
+        s->letter_octets = octets;
         s->reading = true;
         s->req.start = true;
         break;

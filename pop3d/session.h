@@ -25,7 +25,7 @@ enum {
     POP3_DISCARD_BYTES = 65536, /* of an overlong line, then the session ends (P02) */
     POP3_INPUT_BYTES = 262144, /* fed and not yet run                                         */
     POP3_OUTPUT_BYTES = 65536, /* unsent; above it nothing more is asked for */
-    POP3_PIECE_BYTES = 131072, /* most bytes of a letter in one answer                        */
+    POP3_PIECE_BYTES = 65536,  /* most bytes of a letter in one answer                        */
     POP3_ENTRIES = 256,        /* most entries asked for at once                              */
     POP3_UIDL_BYTES = 70,      /* RFC 1939 7                                                  */
 };
@@ -44,7 +44,7 @@ enum pop3_want {
     POP3_WANT_LOGIN,      /* a step of req.auth: pop3_answer_challenge(), and in the end
                              pop3_answer_maildrop() or pop3_answer_refused()                  */
     POP3_WANT_ENTRIES,    /* the letters from req.first, req.count of them:
-                             pop3_answer_entries()                                            */
+                             pop3_answer_entry() for each, in order                           */
     POP3_WANT_LETTER,     /* the next bytes of letter req.first, its first ones when
                              req.start: pop3_answer_letter(), pop3_answer_no_letter()          */
     POP3_WANT_LETTER_END, /* no more of it is needed; no answer                               */
@@ -61,13 +61,9 @@ struct pop3_request {
         bool cancelled; /* the client sent "*"; no answer                     */
     } auth;
     uint32_t first, count; /* letters, counted from 0 */
+    bool uidl;             /* the entries' names are wanted, not their sizes */
     bool start;
     const bool *marked;
-};
-
-struct pop3_entry {
-    uint64_t octets; /* on the wire, without dots stuffed */
-    struct str uidl;
 };
 
 enum pop3_refusal {
@@ -93,7 +89,8 @@ void pop3_tls_started(struct pop3_session *s);
 void pop3_answer_challenge(struct pop3_session *s, struct str challenge); /* octets */
 void pop3_answer_maildrop(struct pop3_session *s, uint32_t count, uint64_t octets);
 void pop3_answer_refused(struct pop3_session *s, enum pop3_refusal why);
-void pop3_answer_entries(struct pop3_session *s, const struct pop3_entry *entries);
+/* `octets` on the wire, without stuffed dots; one of both is enough, see req.uidl. */
+void pop3_answer_entry(struct pop3_session *s, uint64_t octets, struct str uidl);
 /* At most POP3_PIECE_BYTES, with LF or CRLF line ends; `last` when the letter ends with them.
  */
 void pop3_answer_letter(struct pop3_session *s, struct str piece, bool last);

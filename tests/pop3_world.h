@@ -77,14 +77,12 @@ static inline void world_login(struct pop3_world *w, struct pop3_session *s,
 static inline void world_entries(struct pop3_world *w, struct pop3_session *s,
                                  const struct pop3_request *r)
 {
-    struct pop3_entry entries[POP3_ENTRIES];
     static const char *const names[] = {"one",   "two",   "three", "four", "five", "six",
                                         "seven", "eight", "nine",  "ten",  "11",   "12",
                                         "13",    "14",    "15",    "16"};
 
-    for (uint32_t i = 0; i < r->count; i++)
-        entries[i] = (struct pop3_entry){w->octets[r->first + i], str_c(names[r->first + i])};
-    pop3_answer_entries(s, entries);
+    for (uint32_t i = r->first, end = r->first + r->count; i < end; i++)
+        pop3_answer_entry(s, w->octets[i], str_c(names[i]));
 }
 
 static inline void world_read(struct pop3_world *w, struct pop3_session *s,

@@ -181,6 +181,15 @@ static void on_io_closed(struct io *io)
     settle(ls);
 }
 
+void listener_change(struct listener *ls, const struct listen_options *o)
+{
+    struct shared *shared = ls->options.shared;
+
+    assert(!o->per_address_max == !ls->options.per_address_max);
+    ls->options = *o;
+    ls->options.shared = shared;
+}
+
 void listener_free(struct listener *ls)
 {
     if (!ls)

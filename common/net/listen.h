@@ -33,6 +33,8 @@ struct listener;
 
 /* Takes over `fd`, a listening socket. */
 struct listener *listener_new(struct loop *l, int fd, const struct listen_options *o);
+/* For connections from now on, as after a reload; `loop`, `shared` and what is counted stay. */
+void listener_change(struct listener *ls, const struct listen_options *o);
 void listener_free(struct listener *ls);
 unsigned listener_connections(const struct listener *ls);
 
