@@ -3,6 +3,7 @@
  * with what would be right.
  */
 #include "base/defer.h"
+#include "base/json.h"
 #include "ctl/init.h"
 #include "ctl/json.h"
 #include "ctl/output.h"
@@ -146,7 +147,7 @@ static void put_lines(struct buf *out, const char *name, struct str lines)
     buf_add_byte(out, '[');
     while (scan_until(&lines, '\n', &line)) {
         json_put_comma(out);
-        json_put_str(out, line);
+        json_add_string(out, line);
         scan_byte(&lines, '\n');
     }
     buf_add_byte(out, ']');

@@ -1,6 +1,8 @@
 #include "ctl/json.h"
 
 #include "base/ascii.h"
+#include "base/json.h"
+#include "base/utf8.h"
 
 static struct json *scan_value(struct arena *a, struct str *in, unsigned depth);
 
@@ -31,25 +33,6 @@ static bool scan_hex4(struct str *in, uint32_t *out)
     return true;
 }
 
-static void add_utf8(struct buf *out, uint32_t c)
-{
-    if (c < 0x80) {
-        buf_add_byte(out, (char)c);
-    } else if (c < 0x800) {
-        buf_add_byte(out, (char)(0xc0 | c >> 6));
-        buf_add_byte(out, (char)(0x80 | (c & 0x3f)));
-    } else if (c < 0x10000) {
-        buf_add_byte(out, (char)(0xe0 | c >> 12));
-        buf_add_byte(out, (char)(0x80 | (c >> 6 & 0x3f)));
-        buf_add_byte(out, (char)(0x80 | (c & 0x3f)));
-    } else {
-        buf_add_byte(out, (char)(0xf0 | c >> 18));
-        buf_add_byte(out, (char)(0x80 | (c >> 12 & 0x3f)));
-        buf_add_byte(out, (char)(0x80 | (c >> 6 & 0x3f)));
-        buf_add_byte(out, (char)(0x80 | (c & 0x3f)));
-    }
-}
-
 /* %x75 4HEXDIG, with its second half where it is a surrogate: RFC 8259 7 */
 static bool scan_unicode(struct str *in, struct buf *out)
 {
@@ -65,7 +48,7 @@ static bool scan_unicode(struct str *in, struct buf *out)
             *in = s;
         }
     }
-    add_utf8(out, c >= 0xd800 && c < 0xe000 ? 0xfffd : c);
+    utf8_add(out, c); /* half a surrogate becomes U+FFFD */
     return true;
 }
 
@@ -239,49 +222,6 @@ bool json_true(const struct json *object, const char *name)
     return j && j->kind == JSON_TRUE;
 }
 
-/* How many bytes of valid UTF-8 begin at s: RFC 3629 4; 0 for none. */
-static size_t utf8_length(struct str s)
-{
-    unsigned char c = (unsigned char)s.p[0], d = s.n > 1 ? (unsigned char)s.p[1] : 0;
-    size_t n = c < 0x80                 ? 1
-               : c >= 0xc2 && c <= 0xdf ? 2
-               : (c & 0xf0) == 0xe0     ? 3
-               : c >= 0xf0 && c <= 0xf4 ? 4
-                                        : 0;
-
-    if (!n || n > s.n)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if (((unsigned char)s.p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) || (c == 0xf0 && d < 0x90) ||
-        (c == 0xf4 && d > 0x8f))
-        return 0;
-    return n;
-}
-
-void json_put_str(struct buf *out, struct str s)
-{
-    buf_add_byte(out, '"');
-    while (s.n) {
-        size_t n = utf8_length(s);
-
-        if (!n) {
-            buf_add(out, STR("\xef\xbf\xbd"));
-            n = 1;
-        } else if (s.p[0] == '"' || s.p[0] == '\\') {
-            buf_add_byte(out, '\\');
-            buf_add_byte(out, s.p[0]);
-        } else if (n == 1 && !ascii_is_print(s.p[0])) {
-            buf_addf(out, "\\u%04x", (unsigned char)s.p[0]);
-        } else {
-            buf_add(out, str_first(s, n));
-        }
-        s = str_skip(s, n);
-    }
-    buf_add_byte(out, '"');
-}
-
 void json_put_comma(struct buf *out)
 {
     struct str s = buf_str(out);
@@ -293,14 +233,14 @@ void json_put_comma(struct buf *out)
 void json_put_name(struct buf *out, const char *name)
 {
     json_put_comma(out);
-    json_put_str(out, str_c(name));
+    json_add_string(out, str_c(name));
     buf_add(out, STR(": "));
 }
 
 void json_put_member(struct buf *out, const char *name, struct str value)
 {
     json_put_name(out, name);
-    json_put_str(out, value);
+    json_add_string(out, value);
 }
 
 void json_put_u64(struct buf *out, const char *name, uint64_t value)
@@ -331,7 +271,7 @@ void json_print(struct buf *out, const struct json *j)
         buf_add(out, j->text);
         break;
     case JSON_STRING:
-        json_put_str(out, j->text);
+        json_add_string(out, j->text);
         break;
     case JSON_ARRAY:
     case JSON_OBJECT:
@@ -340,7 +280,7 @@ void json_print(struct buf *out, const struct json *j)
             if (m != j->first)
                 buf_add(out, STR(", "));
             if (j->kind == JSON_OBJECT) {
-                json_put_str(out, m->name);
+                json_add_string(out, m->name);
                 buf_add(out, STR(": "));
             }
             json_print(out, m);

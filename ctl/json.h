@@ -3,8 +3,7 @@
  * what `posta --json` prints.
  *
  * The reader takes one value, at most JSON_DEPTH deep, and copies strings into the arena.
- * Numbers stay text. The writer always makes valid JSON: bytes that are not UTF-8 become
- * U+FFFD.
+ * Numbers stay text. The writer goes on where base/json.h ends.
  */
 #ifndef POSTA_CTL_JSON_H
 #define POSTA_CTL_JSON_H
@@ -42,8 +41,6 @@ struct str json_text(const struct json *object,
 uint64_t json_u64(const struct json *object, const char *name);
 bool json_true(const struct json *object, const char *name);
 
-/* "text" with its quotes. */
-void json_put_str(struct buf *out, struct str s);
 /* `"name": "value"` with ", " in front when out does not end in '{' or '['. */
 void json_put_member(struct buf *out, const char *name, struct str value);
 void json_put_u64(struct buf *out, const char *name, uint64_t value);

@@ -1,3 +1,4 @@
+#include "base/json.h"
 #include "ctl/children_own.h"
 #include "ctl/json.h"
 #include "sys/log.h"
@@ -270,7 +271,7 @@ static void add_listens(struct buf *out, const struct child *c)
         if (k->service != c->service || strcmp(k->where, last) == 0)
             continue;
         json_put_comma(out);
-        json_put_str(out, str_c(k->where));
+        json_add_string(out, str_c(k->where));
         last = k->where;
     }
     buf_add_byte(out, ']');

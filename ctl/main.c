@@ -15,14 +15,15 @@
 /* clang-format off */
 static const struct command commands[] = {
     {"init", "[--hostname NAME] [--domain NAME]", "make folders, databases, users and a first certificate",
-     "Makes what is missing in state_dir: folders, databases, a self-signed certificate; as root also the system's users\n"
-     "posta-…, without root everything is yours. With --hostname it writes a first posta.conf where there is none. Called\n"
-     "again it changes nothing.",
+     "Makes what is missing in state_dir: folders, databases, a self-signed certificate; as root\n"
+     "also the system's users posta-…, without root everything is yours. With --hostname it\n"
+     "writes a first posta.conf where there is none. Called again it changes nothing.",
      init_options, 0, 0, init_run},
     {"check", "", "look everything over: configuration, certificate, folders, ports",
      "Tells every fault with what would be right. Exit status 0: posta can start.", NULL, 0, 0, check_run},
     {"start", "[--daemon [--log FILE]]", "start all processes and watch over them",
-     "Stays in the foreground until it is told to stop (posta stop, SIGTERM, Ctrl-C). SIGHUP is posta reload.",
+     "Stays in the foreground until it is told to stop (posta stop, SIGTERM, Ctrl-C). SIGHUP is\n"
+     "posta reload.",
      run_start_options, 0, 0, run_start},
     {"stop", "", "let sessions end, then stop all processes", NULL, NULL, 0, 0, run_stop},
     {"reload", "", "take over a changed posta.conf and certificate; no session is dropped",
@@ -30,8 +31,8 @@ static const struct command commands[] = {
     {"status", "[--wait SECONDS]", "each process, what it listens on, its counters",
      "Exit status 0 only when all processes serve.", run_status_options, 0, 0, run_status},
     {"domain add", "DOMAIN …", "letters for these domains end here", NULL, NULL, 1, CLI_MANY, domain_add},
-    {"domain del", "DOMAIN …", "they do no more", "A domain that still has users or aliases stays.", NULL, 1, CLI_MANY,
-     domain_del},
+    {"domain del", "DOMAIN …", "they do no more",
+     "A domain that still has users or aliases stays.", NULL, 1, CLI_MANY, domain_del},
     {"domain list", "", "all domains", NULL, NULL, 0, 0, domain_list},
     {"user add", "ADDRESS [--password-stdin] | --batch", "a user with a mailbox and a password",
      "The password is asked for on the terminal, or read from standard input.", user_add_options, 0, 1, user_add},
@@ -42,26 +43,28 @@ static const struct command commands[] = {
     {"user quota", "ADDRESS [BYTES[K|M|G]] [--letters N]", "show or set how much a mailbox may hold",
      "0 is no limit.", user_quota_options, 1, 2, user_quota},
     {"alias add", "ADDRESS TARGET …", "letters for ADDRESS go to each TARGET", NULL, NULL, 2, CLI_MANY, alias_add},
-    {"alias del", "ADDRESS [TARGET …]", "to these targets no more; without targets: the whole alias", NULL, NULL, 1,
-     CLI_MANY, alias_del},
+    {"alias del", "ADDRESS [TARGET …]", "to these targets no more; without targets: the whole alias",
+     NULL, NULL, 1, CLI_MANY, alias_del},
     {"alias list", "", "all aliases", NULL, NULL, 0, 0, alias_list},
     {"queue list", "", "the letters that wait, and why", NULL, NULL, 0, 0, queue_list},
     {"queue show", "ID", "all that is known of a letter in the queue", NULL, NULL, 1, 1, queue_show},
-    {"queue retry", "ID … | --all --yes", "try these letters now", NULL, queue_change_options, 0, CLI_MANY, queue_retry},
-    {"queue hold", "ID … | --all --yes", "keep them, and do not try", NULL, queue_change_options, 0, CLI_MANY,
-     queue_hold},
-    {"queue release", "ID … | --all --yes", "let held letters go on", NULL, queue_change_options, 0, CLI_MANY,
-     queue_release},
-    {"queue delete", "ID … | --all --yes", "throw them away; nobody is told", NULL, queue_change_options, 0, CLI_MANY,
-     queue_delete},
+    {"queue retry", "ID … | --all --yes", "try these letters now",
+     NULL, queue_change_options, 0, CLI_MANY, queue_retry},
+    {"queue hold", "ID … | --all --yes", "keep them, and do not try",
+     NULL, queue_change_options, 0, CLI_MANY, queue_hold},
+    {"queue release", "ID … | --all --yes", "let held letters go on",
+     NULL, queue_change_options, 0, CLI_MANY, queue_release},
+    {"queue delete", "ID … | --all --yes", "throw them away; nobody is told",
+     NULL, queue_change_options, 0, CLI_MANY, queue_delete},
     {"queue flush", "", "try all letters now and forget their back-off", NULL, NULL, 0, 0, queue_flush},
     {"trace", "ID", "the journey of one letter, box by box, with times",
      "ID is what the sender was told: \"queued as ID\". It is also in each Received field.", NULL, 1, 1, queue_trace},
     {"sendmail", "[-t] [-i] [-f SENDER] [-F NAME] [-bs | -bp] [RECIPIENT …]",
      "hand in a letter from standard input, as sendmail(8) does",
-     "Also when posta is called as sendmail, mailq or newaliases. -t takes the recipients from To, Cc and Bcc; -i: a lone dot\n"
-     "is text; -f the envelope's sender; -F the name in From; -N, -R, -V as in RFC 3461; -bs speaks SMTP; -bp lists the queue.\n"
-     "Exit status as in sysexits(3): 64 usage, 65 the letter cannot be sent, 67 a recipient was refused, 75 try again.",
+     "Also when posta is called as sendmail, mailq or newaliases. -t takes the recipients from\n"
+     "To, Cc and Bcc; -i: a lone dot is text; -f the envelope's sender; -F the name in From; -N,\n"
+     "-R, -V as in RFC 3461; -bs speaks SMTP; -bp lists the queue. Exit status as in sysexits(3):\n"
+     "64 usage, 65 the letter cannot be sent, 67 a recipient was refused, 75 try again.",
      NULL, 0, CLI_MANY, NULL},
 };
 /* clang-format on */

@@ -1,6 +1,6 @@
 #include "ctl/output.h"
 
-#include "base/ascii.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -33,32 +33,21 @@ const char *output_end(enum colour c, bool on)
     return on && c != PLAIN ? "\x1b[0m" : "";
 }
 
-/* How many bytes of UTF-8 begin here; 0 when it is none, or a C1 control (RFC 3629 4). */
-static size_t utf8_letter(struct str s)
+/* How many bytes of one letter begin here; 0 where it is none, or a control (C0, DEL, C1). */
+static size_t letter_bytes(struct str s)
 {
-    unsigned char c = (unsigned char)s.p[0];
-    size_t n = c >= 0xc2 && c <= 0xdf   ? 2
-               : (c & 0xf0) == 0xe0     ? 3
-               : c >= 0xf0 && c <= 0xf4 ? 4
-                                        : 0;
-    unsigned char second = s.n > 1 ? (unsigned char)s.p[1] : 0;
+    struct str rest = s;
+    uint32_t point;
 
-    if (!n || n > s.n)
+    if (!scan_utf8(&rest, &point) || point < ' ' || (point >= 0x7f && point < 0xa0))
         return 0;
-    for (size_t i = 1; i < n; i++)
-        if (((unsigned char)s.p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c == 0xc2 && second < 0xa0) || (c == 0xe0 && second < 0xa0) ||
-        (c == 0xed && second > 0x9f) || (c == 0xf0 && second < 0x90) ||
-        (c == 0xf4 && second > 0x8f))
-        return 0;
-    return n;
+    return s.n - rest.n;
 }
 
 void output_safe(struct buf *out, struct str s)
 {
     while (s.n) {
-        size_t n = ascii_is_print(s.p[0]) ? 1 : utf8_letter(s);
+        size_t n = letter_bytes(s);
 
         if (n) {
             buf_add(out, str_first(s, n));

@@ -174,13 +174,34 @@ static bool good_id(const struct cli *c, const char *word, enum cli_status *stat
     return false;
 }
 
+/* The head of a letter has many lines: each stands below the name. */
+static void show_text(struct buf *out, struct str text, unsigned depth)
+{
+    struct str line;
+
+    if (str_find(text, '\n') == text.n) {
+        output_safe(out, text);
+        buf_add_byte(out, '\n');
+        return;
+    }
+    buf_add_byte(out, '\n');
+    while (text.n) {
+        line = str_first(text, str_find(text, '\n'));
+        text = str_skip(text, line.n < text.n ? line.n + 1 : line.n);
+        buf_addf(out, "%*s", (int)depth * 2 + 2, "");
+        output_safe(out, line);
+        buf_add_byte(out, '\n');
+    }
+}
+
 /* Names and values, one a line; what is an array of objects is indented. */
 static void show_members(struct buf *out, const struct json *object, unsigned depth)
 {
     for (const struct json *j = object->first; j; j = j->next) {
         buf_addf(out, "%*s%-12.*s ", (int)depth * 2, "", STR_ARGS(j->name));
         if (j->kind == JSON_STRING || j->kind == JSON_NUMBER) {
-            output_safe(out, j->text);
+            show_text(out, j->text, depth);
+            continue;
         } else if (j->kind == JSON_ARRAY || j->kind == JSON_OBJECT) {
             buf_add_byte(out, '\n');
             if (j->kind == JSON_OBJECT)
