@@ -211,7 +211,6 @@ static void last_words(struct conn *c, int error)
                     : recv(c->fd, block, CONN_READ_BYTES, MSG_DONTWAIT);
 
     if (n > 0) {
-        c->protocol->sent(c->session, c->protocol->output(c->session).n);
         c->protocol->feed(c->session, (struct str){block, (size_t)n});
         c->protocol->turn(c->session, c);
     }

@@ -179,7 +179,7 @@ static void toy_free(void *session)
     free(t);
 }
 
-static const struct conn_protocol toy_protocol = {
+__attribute__((unused)) static const struct conn_protocol toy_protocol = {
     .feed = toy_feed,
     .turn = toy_turn,
     .output = toy_output,
@@ -190,7 +190,7 @@ static const struct conn_protocol toy_protocol = {
     .free = toy_free,
 };
 
-static void *toy_make(void *arg, struct conn *c)
+static inline void *toy_make(void *arg, struct conn *c)
 {
     struct toy *t = calloc(1, sizeof(*t));
 
