@@ -159,46 +159,57 @@ static void test_all_faults(void **state)
 /* A syntax error ends the reading; what stood before it is still told. */
 static void test_syntax(void **state)
 {
+    /* clang-format off */
     static const struct {
         const char *text, *fault;
     } rows[] = {
         {"workers = 99\nhostname = \"abc\nworkers = 100\n",
          "f:1: workers = \"99\"; right would be 0 to 64 processes\n"
-         "f:2: a string without its end; right would be a \" before the line ends\n"                                                                   },
+         "f:2: a string without its end; right would be a \" before the line ends\n"},
         {"hostname 'abc",
-         "f:1: a string without its end; right would be a ' before the line ends\n"                                                                    },
-        {"hostname",                                                    "f:1: the end of the file cannot stand here; right would be \"=\" and a "
-                     "value, or \"{\" and a section\n"                                                                             },
-        {"hostname =",                                                  "f:1: the end of the file cannot stand here; right would be a value, or "
-                       "{ and a list of values\n"                                                                                },
+         "f:1: a string without its end; right would be a ' before the line ends\n"},
+        {"hostname",
+         "f:1: the end of the file cannot stand here; right would be \"=\" and a "
+         "value, or \"{\" and a section\n"},
+        {"hostname =",
+         "f:1: the end of the file cannot stand here; right would be a value, or "
+         "{ and a list of values\n"},
         {"msa {\n\nlisten = {}\n",
-         "f:4: the section that begins in line 1 has no end; right would be \"}\"\n"                                                                   },
+         "f:4: the section that begins in line 1 has no end; right would be \"}\"\n"},
         {"msa { listen = {\"*:1\" \"*:2\"} }",
-         "f:1: \"*:2\" cannot stand here; right would be \",\" or \"}\" in this list\n"                                                                },
+         "f:1: \"*:2\" cannot stand here; right would be \",\" or \"}\" in this list\n"},
         {"msa { listen = {,} }",
-         "f:1: \",\" cannot stand here; right would be a value or \"}\" in this list\n"                                                                },
-        {"}",                                                           "f:1: \"}\" cannot stand here; right would be a key or the name of a section\n"},
+         "f:1: \",\" cannot stand here; right would be a value or \"}\" in this list\n"},
+        {"}",
+         "f:1: \"}\" cannot stand here; right would be a key or the name of a section\n"},
         {"= 5",
-         "f:1: \"=\" cannot stand here; right would be a key or the name of a section\n"                                                               },
+         "f:1: \"=\" cannot stand here; right would be a key or the name of a section\n"},
         {"\"hostname\" = a",
-         "f:1: \"hostname\" cannot stand here; right would be a key without quotes\n"                                                                  },
-        {"msa { = }",                                                   "f:1: \"=\" cannot stand here; right would be a key or \"}\"\n"                },
-        {"listen = *:25",                                               "f:1: \"*\" cannot stand here; right would be quotes around a value "
-                          "that has more than letters, "
-                          "digits and _-./:@%[]~ in it, and # before a comment\n"                                             },
-        {"a = 1; b = 2",                                                "f:1: \";\" cannot stand here; right would be quotes around a value "
-                         "that has more than letters, "
-                         "digits and _-./:@%[]~ in it, and # before a comment\n"                                               },
-        {"\n\001",                                                      "f:2: the byte \\x01 cannot stand here; right would be plain text\n"           },
+         "f:1: \"hostname\" cannot stand here; right would be a key without quotes\n"},
+        {"msa { = }",
+         "f:1: \"=\" cannot stand here; right would be a key or \"}\"\n"},
+        {"listen = *:25",
+         "f:1: \"*\" cannot stand here; right would be quotes around a value "
+         "that has more than letters, "
+         "digits and _-./:@%[]~ in it, and # before a comment\n"},
+        {"a = 1; b = 2",
+         "f:1: \";\" cannot stand here; right would be quotes around a value "
+         "that has more than letters, "
+         "digits and _-./:@%[]~ in it, and # before a comment\n"},
+        {"\n\001",
+         "f:2: the byte \\x01 cannot stand here; right would be plain text\n"},
         {"a = \"\t\"",
-         "f:1: a control character (\\x09) in a string; right would be visible text\n"                                                                 },
-        {"a = \"${HOME}\"",                                             "f:1: \"${\" in a string: the environment is not looked at; right "
-                            "would be the value itself\n"                                                                   },
-        {"a = \"\\x00\"",                                               "f:1: a backslash in a string; right would be \\\" for a quote or "
-                          "\\\\ for itself, in double quotes\n"                                                               },
+         "f:1: a control character (\\x09) in a string; right would be visible text\n"},
+        {"a = \"${HOME}\"",
+         "f:1: \"${\" in a string: the environment is not looked at; right "
+         "would be the value itself\n"},
+        {"a = \"\\x00\"",
+         "f:1: a backslash in a string; right would be \\\" for a quote or "
+         "\\\\ for itself, in double quotes\n"},
         {"a { b { c { d { e { f { g { h { i { j { } } } } } } } } } }",
-         "f:1: \"{\" cannot stand here; right would be less sections inside sections\n"                                                                },
+         "f:1: \"{\" cannot stand here; right would be less sections inside sections\n"},
     };
+    /* clang-format on */
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

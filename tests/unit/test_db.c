@@ -259,7 +259,7 @@ static void test_F07_truncated(void **state)
     fill();
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(read_through(DB_SNAPSHOT), 0);
-    /* within a page SQLite reads zeros for what is missing: no error then, but no crash either */
+    /* within a page SQLite reads zeros for what is missing: no error, but no crash either */
     for (off_t n = st.st_size - 1; n > 0; n = n * 3 / 4) {
         assert_int_equal(truncate(path, n), 0);
         read_through(DB_SNAPSHOT);

@@ -213,6 +213,20 @@ static void test_expand(void **state)
     becomes("postmaster@second.example", "carol@second.example");
 }
 
+/* Two ways to one alias are no circle. */
+static void test_diamond(void **state)
+{
+    (void)state;
+    settle();
+    add_alias("left@example.test", "sales@example.test");
+    add_alias("right@example.test", "sales@example.test");
+    add_alias("right@example.test", "alice@example.test");
+    add_alias("both@example.test", "left@example.test");
+    add_alias("both@example.test", "right@example.test");
+    shown();
+    becomes("both@example.test", "bob@example.test alice@example.test");
+}
+
 static void test_send_as(void **state)
 {
     static const struct {
@@ -474,6 +488,22 @@ static void test_F07_broken_snapshot(void **state)
     assert_int_equal(users_find(u, STR("alice@example.test"), &a, &user), USERS_MAILBOX);
 }
 
+/* What a crash in the middle of a publish leaves is in nobody's way. */
+static void test_publish_after_crash(void **state)
+{
+    struct user user;
+
+    (void)state;
+    settle();
+    int pub = fs_open_dir(path_of("pub").p, &err);
+    GOOD(fs_replace(pub, "users.db.new", STR("half a copy"), 0600, &err));
+    close(pub);
+    add_user("new@example.test");
+    shown();
+    assert_int_equal(users_find(u, STR("new@example.test"), &a, &user), USERS_MAILBOX);
+    assert_int_equal(access(path_of("pub/users.db.new").p, F_OK), -1);
+}
+
 static void test_nobody_at_all(void **state)
 {
     struct user user;
@@ -564,6 +594,7 @@ int main(void)
         WITH(test_find),
         WITH(test_user),
         WITH(test_expand),
+        WITH(test_diamond),
         WITH(test_send_as),
         WITH(test_A26_circle),
         WITH(test_alias_depth),
@@ -574,6 +605,7 @@ int main(void)
         WITH(test_batch),
         WITH(test_snapshot_replaced_while_open),
         WITH(test_F07_broken_snapshot),
+        WITH(test_publish_after_crash),
         WITH(test_nobody_at_all),
         WITH(test_lists),
         cmocka_unit_test(test_A21_A22_maildir),
