@@ -65,6 +65,8 @@ struct queue_letter {
     uint32_t nrcpts, nopen, ndue, ntrying; /* open: neither DONE nor FAILED */
     bool deleted;       /* somebody asked for it; what is being tried ends quietly */
     bool seen;          /* its file is there: recover.c's */
+    uint8_t broken;     /* hand-overs that ended without an answer: delivery.c's */
+    uint32_t nreports;  /* bounces about it on their way into the journal: outcome.c's */
     struct buf journey; /* hops since it was taken: tell.c's */
     struct queue_envelope env;
     struct queue_rcpt rcpts[];

@@ -1,0 +1,31 @@
+/*
+ * control - queue.ctl: what `posta queue` and `posta trace` ask for. One command a line; the
+ * answer is one JSON object a line and then "OK n" or "ERR text".
+ *
+ *   LIST                       {"id", "sender", "recipients": [{"address", "state", "next_try",
+ * "reply"}], "size", "age"} SHOW id                    the same with "parent", "arrived",
+ * "flags", "tries" and "head": the head of the letter RETRY id|*                 due now FLUSH
+ * all due now, and their back-off begins anew HOLD id|*  RELEASE id|*    remembered DELETE id|*
+ * nobody is told TRACE id                   {"id", "time", "box", "text"}, also of the letters
+ * that this one gave rise to STATUS                     counters
+ *
+ * "state" is due, trying, later, held or no-road; "next_try" a time (RFC 3339) or null; "age"
+ * in seconds. A peer that does not read is not written for: a listing goes on where it stood
+ * when there is room again.
+ */
+#ifndef POSTA_QUEUE_CONTROL_H
+#define POSTA_QUEUE_CONTROL_H
+
+#include "mta/queue/service.h"
+
+enum {
+    CONTROL_LINE_BYTES = 1024,
+    CONTROL_OUTPUT_BYTES = 64 * 1024, /* unsent; then a listing pauses      */
+    CONTROL_ANSWER_BYTES = 16 << 20,  /* of one letter with its recipients  */
+    CONTROL_HEAD_BYTES = 64 * 1024,
+};
+
+void control_options(struct service *s, struct listen_options *o);
+void control_drain(struct service *s);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * delivery - from the queue to mda, and what its answers mean.
+ *
+ *   due ─ queue_take ─▶ a hand-over of at most DELIVERY_RCPTS ─▶ 2xx  done
+ *                                                                4xx  later, until its life is
+ * over 5xx  failed: a bounce, or the postmaster, or nobody no answer: mda is away. No attempt;
+ * again soon
+ *
+ * Recipients elsewhere have no road yet: they are put off like a 4xx, and so wait in the queue
+ * until their life ends.
+ *
+ * What ended is handed to the journal and leaves memory at once, except recipients whose bounce
+ * is being written: they count as being tried until it is durable, and are tried again when it
+ * cannot be.
+ */
+#ifndef POSTA_QUEUE_DELIVERY_H
+#define POSTA_QUEUE_DELIVERY_H
+
+#include "mta/queue/service.h"
+
+enum {
+    DELIVERY_RCPTS = 100,    /* of one hand-over                                       */
+    DELIVERY_PAUSE_MS = 200, /* when mda is away; doubles ...                          */
+    DELIVERY_PAUSE_MS_MAX = 800,
+    DELIVERY_BROKEN_MAX = 5, /* unanswered hand-overs of one letter; the next counts as a try */
+};
+
+struct delivery *delivery_new(struct service *s);
+/* What is under way is given up: it is in queue.db, and mda knows it again. Then all
+ * connections are closed (conn_free_all), then delivery_free(). Both accept NULL. */
+void delivery_stop(struct delivery *d);
+void delivery_free(struct delivery *d);
+
+/* Hands over as much as there are connections for. */
+void delivery_run(struct delivery *d);
+void delivery_hope(struct delivery *d); /* do not wait for mda any longer: look now */
+bool delivery_idle(const struct delivery *d);
+
+/* Takes the letter out of the queue, as far as nobody is trying it: the rest ends with that
+ * try. The settle is the caller's to submit; `l` may be gone. */
+struct journal_settle *delivery_delete(struct service *s, struct queue_letter *l);
+
+#endif

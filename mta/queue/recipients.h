@@ -1,0 +1,30 @@
+/*
+ * recipients - who a letter is really for: the aliases of each RCPT followed to their ends,
+ * each end once.
+ */
+#ifndef POSTA_QUEUE_RECIPIENTS_H
+#define POSTA_QUEUE_RECIPIENTS_H
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "mta/queue/queue.h"
+#include "smtp/reply.h"
+#include "users/users.h"
+
+struct recipients {
+    struct arena arena; /* holds all strings                            */
+    struct queue_address *to;
+    struct str *keys; /* of the same end, equal                       */
+    struct map seen;  /* the keys, once there are too many to look at */
+    size_t n, room, max;
+};
+
+void recipients_init(struct recipients *r, size_t max);
+void recipients_reset(struct recipients *r);
+void recipients_done(struct recipients *r);
+
+/* Adds what `rcpt` becomes, or nothing; the reply to RCPT either way. */
+struct smtp_reply recipients_add(struct recipients *r, struct users *u,
+                                 const struct smtp_rcpt *rcpt);
+
+#endif
