@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -21,6 +22,8 @@ enum { READ_BYTES = 65536, PRIVATE_MODE = 0600 };
 struct passwords {
     int fd, control; /* control: of our own authd, else -1 */
     pid_t pid;       /* 0: the system's runs               */
+    int log;         /* what our own says: shown only when it could not do its work */
+    bool broken;
     unsigned ahead;
     void (*answered)(void *arg, uint32_t number, const char *why);
     void *arg;
@@ -45,8 +48,8 @@ static int who_runs(struct spawn *s, gid_t group, struct err *err)
     return 0;
 }
 
-static int give_papers(struct spawn *s, const char *config_path, int listener, int control,
-                       struct err *err)
+static pid_t give_papers(struct spawn *s, const char *config_path, int listener, int control,
+                         struct err *err)
 {
     DEFER(close_fd) int config = -1;
     struct loaded l;
@@ -90,6 +93,8 @@ static int start_own(struct passwords *p, const struct config *c, const char *co
     if (rc < 0)
         return rc;
     s.path = program;
+    p->log = memfd_create("log", MFD_CLOEXEC);
+    s.log = p->log;
     snprintf(path, sizeof(path), "%s/auth.%d.sock", c->run_dir, (int)getpid());
     DEFER(close_fd) int listener = bind_unix(path, PRIVATE_MODE, err);
     if (listener < 0)
@@ -117,7 +122,7 @@ int passwords_open(const struct config *c, const char *config_path,
 
     if (!p)
         abort();
-    p->control = -1;
+    p->control = p->log = -1;
     p->answered = answered;
     p->arg = arg;
     buf_init(&p->in, AUTH_LINE_BYTES * 2);
@@ -137,6 +142,15 @@ int passwords_open(const struct config *c, const char *config_path,
     return 0;
 }
 
+static void show_log(int log)
+{
+    char bytes[READ_BYTES];
+    ssize_t n = pread(log, bytes, sizeof(bytes), 0);
+
+    if (n > 0)
+        fprintf(stderr, "%.*s", (int)n, bytes);
+}
+
 void passwords_close(struct passwords *p)
 {
     int status;
@@ -150,6 +164,10 @@ void passwords_close(struct passwords *p)
     if (p->pid)
         while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
             ;
+    if (p->log >= 0 && p->broken)
+        show_log(p->log);
+    if (p->log >= 0)
+        close(p->log);
     buf_done(&p->in);
     buf_done(&p->out);
     buf_done(&p->scratch);
@@ -158,9 +176,11 @@ void passwords_close(struct passwords *p)
 
 /* ---- questions and answers ---- */
 
-static int gone(struct err *err)
+static int gone(struct passwords *p, struct err *err)
 {
-    return err_set(err, E_UNAVAILABLE, "posta-authd gave no answer; the log says why");
+    p->broken = true;
+    return err_set(err, E_UNAVAILABLE, "posta-authd gave no answer; %s",
+                   p->pid ? "this is what it said" : "the log says why");
 }
 
 static int read_more(struct passwords *p, struct err *err)
@@ -169,12 +189,12 @@ static int read_more(struct passwords *p, struct err *err)
     ssize_t n;
 
     if (!room)
-        return gone(err);
+        return gone(p, err);
     do
         n = recv(p->fd, room, AUTH_LINE_BYTES, 0);
     while (n < 0 && errno == EINTR);
     if (n <= 0)
-        return gone(err);
+        return gone(p, err);
     buf_grown(&p->in, (size_t)n);
     return 0;
 }
@@ -190,7 +210,7 @@ static int take_answers(struct passwords *p, struct err *err)
         if (n == have.n)
             return 0;
         if (!auth_parse_answer(str_first(have, n), &p->scratch, &answer) || p->ahead == 0)
-            return gone(err);
+            return gone(p, err);
         p->ahead--;
         snprintf(words, sizeof(words), "%.*s", STR_ARGS(answer.text));
         p->answered(p->arg, answer.exchange, answer.status == AUTH_OK ? NULL : words);
@@ -222,7 +242,7 @@ static int send_out(struct passwords *p, struct err *err)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            rc = gone(err);
+            rc = gone(p, err);
         else
             s = str_skip(s, (size_t)n);
     }

@@ -116,6 +116,8 @@ __attribute__((noreturn)) static void run(const struct spawn *s, pid_t superviso
 
     default_signals();
     setpgid(0, 0); /* Ctrl-C is for the supervisor, who then lets us end in order */
+    if (s->log > 0 && dup2(s->log, STDERR_FILENO) < 0)
+        child_dies("log", s->name);
     place_fds(s);
     set_environment(s);
     become(s);

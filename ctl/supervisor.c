@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -268,12 +269,28 @@ static void raise_limits(void)
     }
 }
 
+/* A program that is not there is no matter for back-off. */
+static int find_programs(const struct config *c, struct err *err)
+{
+    char path[PATH_MAX];
+
+    for (const struct service *v = services; v->name; v++)
+        if (service_wanted(v, c) && service_program(v, path, sizeof(path)) < 0)
+            return err_set(err, E_NOT_FOUND,
+                           "the program %s is not there: it should lie beside `posta` or in "
+                           "../libexec/posta",
+                           v->name);
+    return 0;
+}
+
 /* What needs the terminal for its faults: afterwards the log may go to a file. */
 static int bind_all(struct supervisor *s, struct err *err)
 {
     int rc = tree_run_dir(s->config, &s->launch.group, err);
 
     s->launch.root = geteuid() == 0;
+    if (rc == 0)
+        rc = find_programs(s->config, err);
     if (rc == 0)
         rc = tree_ready(s->config, err);
     if (rc == 0)
