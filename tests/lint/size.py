@@ -32,7 +32,7 @@ def main():
         if len(lines) > FILE_LINES and not f.startswith("tests/"):
             faults.append(f"{f}: {len(lines)} lines")
         for n, line in enumerate(lines, 1):
-            if len(line.rstrip("\n")) > COLUMNS:
+            if len(line.rstrip("\n")) > COLUMNS and not f.startswith("tests/"):
                 faults.append(f"{f}:{n}: {len(line)} columns")
         if not f.startswith("tests/"):
             faults += [f"{f}:{n}: {name}() has {size} lines" for name, n, size in functions(lines) if size > FUNCTION_LINES]
