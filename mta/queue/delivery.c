@@ -1,28 +1,25 @@
 #include "mta/queue/delivery.h"
 
 #include "base/defer.h"
-#include "mta/queue/flags.h"
 #include "mta/queue/outcome.h"
 #include "mta/queue/tell.h"
-#include "smtp/client.h"
+#include "net/handover.h"
 #include "sys/log.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-/*
- * A link is a connection to mda, kept for the next letter:
- *
- *   (dial) ─▶ BUSY with a hand-over ─ answered ─▶ IDLE ─ the next ─▶ BUSY
- *               │                                  │
- *               └── gone before the answer ────────┴─▶ (free); what it had goes back into the
- * queue
- */
+enum {
+    WORDS_BYTES = 64,
+    ATTEMPTS_A_CONNECTION = 2, /* one under way, the next one waiting for its end */
+};
 
-enum { WORDS_BYTES = 64 };
-
-struct handover {
+/* One hand-over of one letter. */
+struct attempt {
+    struct list link;
+    struct delivery *delivery;
     struct queue_letter *letter;
+    struct handover_job job;
     int file; /* for a peer that does not share the spool */
     uint64_t at;
     char words[WORDS_BYTES];
@@ -31,24 +28,13 @@ struct handover {
     struct smtp_client_rcpt rcpts[];
 };
 
-struct link {
-    struct list link; /* in `idle` or alone */
-    struct delivery *delivery;
-    struct conn *conn;
-    struct smtp_client *smtp;
-    struct handover *handover; /* under way */
-    bool greeted;              /* mda has answered once */
-};
-
 struct delivery {
     struct service *service;
-    struct list idle;
-    unsigned nlinks, nbusy;
+    struct handover *mda;
+    struct list attempts;
+    unsigned n, max;
     struct timer *pause;
-    uint64_t pause_ms; /* the next one */
-    bool paused, stopping, away;
-    char *path;
-    struct smtp_client_config client;
+    bool paused, away;
 };
 
 static void *must_alloc(void *p)
@@ -68,39 +54,35 @@ static void on_pause_over(void *arg)
     service_run(d->service);
 }
 
-static void mda_is_away(struct delivery *d, int error)
+static void mda_is_away(struct delivery *d, const struct err *err)
 {
     if (!d->away)
-        log_event(LOG_WARN, NULL, "away", "mda does not answer on %s (%s); letters wait",
-                  d->path, error ? strerrordesc_np(-error) : "closed");
+        log_event(LOG_WARN, NULL, "away", "mda does not take letters (%s): they wait",
+                  err->code ? err->text : "it went in the middle");
     d->away = true;
     if (d->paused)
         return;
     d->paused = true;
-    timer_start(d->pause, d->pause_ms);
-    d->pause_ms =
-        d->pause_ms * 2 < DELIVERY_PAUSE_MS_MAX ? d->pause_ms * 2 : DELIVERY_PAUSE_MS_MAX;
+    timer_start(d->pause, DELIVERY_PAUSE_MS);
 }
 
 static void mda_is_there(struct delivery *d)
 {
     if (d->away)
-        log_event(LOG_INFO, NULL, "back", "mda answers again");
+        log_event(LOG_INFO, NULL, "back", "mda takes letters again");
     d->away = false;
-    d->pause_ms = DELIVERY_PAUSE_MS;
 }
 
 void delivery_hope(struct delivery *d)
 {
     timer_stop(d->pause);
     d->paused = false;
-    d->pause_ms = DELIVERY_PAUSE_MS;
 }
 
 /* ---- a hand-over ---- */
 
 /* Of XSPOOL's words mda is told what the bytes are, not where they came from. */
-static void pass_words(struct handover *h, struct str flags)
+static void pass_words(struct attempt *t, struct str flags)
 {
     struct str word;
     size_t n = 0;
@@ -110,270 +92,121 @@ static void pass_words(struct handover *h, struct str flags)
             continue;
         bool pass = str_eq(word, STR("8bit")) || str_eq(word, STR("raw")) ||
                     str_starts(word, STR("wire="));
-        if (!pass || n + word.n + 1 > sizeof(h->words))
+        if (!pass || n + word.n + 1 > sizeof(t->words))
             continue;
         if (n)
-            h->words[n++] = ' ';
-        memcpy(h->words + n, word.p, word.n);
+            t->words[n++] = ' ';
+        memcpy(t->words + n, word.p, word.n);
         n += word.n;
         if (scan_word(&word, STR("wire=")))
-            scan_u64(&word, UINT64_MAX, &h->tx.wire_size);
+            scan_u64(&word, UINT64_MAX, &t->tx.wire_size);
     }
-    h->tx.flags = (struct str){h->words, n};
+    t->tx.flags = (struct str){t->words, n};
 }
 
-static struct handover *handover_new(struct queue_letter *l, const uint32_t *rcpts, size_t n)
+/* For an LMTP server that knows nothing of the spool. What it reads was written a moment ago.
+ */
+static ssize_t read_letter(struct handover_job *job, bool restart, char *to, size_t room)
 {
-    struct handover *h =
-        must_alloc(calloc(1, sizeof(*h) + n * sizeof(struct smtp_client_rcpt)));
+    struct attempt *t = LIST_OF(job, struct attempt, job);
+    uint64_t size;
 
-    h->letter = l;
-    h->file = -1;
-    memcpy(h->numbers, rcpts, n * sizeof(*rcpts));
-    for (size_t i = 0; i < n; i++) {
-        const struct queue_rcpt *r = &l->rcpts[rcpts[i]];
-
-        h->rcpts[i].rcpt = (struct smtp_rcpt){
-            .forward_path = r->address, .orcpt = r->orcpt, .notify = r->notify};
-    }
-    h->tx = (struct smtp_transaction){.mail = l->env.mail,
-                                      .rcpts = h->rcpts,
-                                      .nrcpts = n,
-                                      .xspool = true,
-                                      .id = l->env.id,
-                                      .size = l->env.size};
-    pass_words(h, l->env.flags);
-    return h;
-}
-
-static void handover_free(struct handover *h)
-{
-    close_fd(&h->file);
-    free(h);
+    if (t->file < 0)
+        t->file = spool_read(t->delivery->service->spool, &t->letter->env.id, &size, NULL);
+    t->at = restart ? 0 : t->at;
+    ssize_t n = t->file < 0 ? -1 : pread(t->file, to, room, (off_t)t->at);
+    t->at += n > 0 ? (uint64_t)n : 0;
+    return n;
 }
 
 /* A letter that takes mda down with it each time is not tried at this pace for ever. */
-static void unanswered(struct outcome *o, uint32_t rcpt, bool counts)
+static bool counts_as_try(struct attempt *t)
 {
-    if (counts)
-        outcome_later(
-            o, rcpt,
-            SMTP_REPLY(451, "4.3.0", "The delivery agent ended while it had the letter"));
-    else
-        queue_put_back(o->service->queue, o->letter, rcpt);
+    bool handed = false;
+
+    for (size_t i = 0; i < t->tx.nrcpts; i++)
+        handed |= t->rcpts[i].phase == SMTP_PHASE_HANDED;
+    if (handed && ++t->letter->broken <= DELIVERY_BROKEN_MAX)
+        return false;
+    t->letter->broken = 0;
+    return handed;
 }
 
-static void handover_end(struct delivery *d, struct handover *h)
+static void attempt_end(struct attempt *t)
 {
-    struct queue_letter *l = h->letter;
-    bool counts = false, any = false;
+    struct queue_letter *l = t->letter;
+    bool counts = counts_as_try(t);
     struct outcome o;
 
-    outcome_begin(&o, d->service, l);
-    for (size_t i = 0; i < h->tx.nrcpts; i++)
-        any |= h->rcpts[i].phase == SMTP_PHASE_HANDED;
-    if (any && ++l->broken > DELIVERY_BROKEN_MAX)
-        counts = true;
-    if (!any || counts)
-        l->broken = 0;
-    for (size_t i = 0; i < h->tx.nrcpts; i++) {
-        struct smtp_reply r = h->rcpts[i].reply;
+    outcome_begin(&o, t->delivery->service, l);
+    for (size_t i = 0; i < t->tx.nrcpts; i++) {
+        const struct smtp_client_rcpt *r = &t->rcpts[i];
 
-        if (h->rcpts[i].phase != SMTP_PHASE_ANSWERED)
-            unanswered(&o, h->numbers[i], counts);
-        else if (smtp_reply_class(r) == 2)
-            outcome_done(&o, h->numbers[i], r);
-        else if (smtp_reply_class(r) == 5)
-            outcome_failed(&o, h->numbers[i], r);
+        if (r->phase != SMTP_PHASE_ANSWERED && !counts)
+            queue_put_back(o.service->queue, l, t->numbers[i]);
+        else if (r->phase != SMTP_PHASE_ANSWERED)
+            outcome_later(
+                &o, t->numbers[i],
+                SMTP_REPLY(451, "4.3.0", "The delivery agent ended while it had the letter"));
+        else if (smtp_reply_class(r->reply) == 2)
+            outcome_done(&o, t->numbers[i], r->reply);
+        else if (smtp_reply_class(r->reply) == 5)
+            outcome_failed(&o, t->numbers[i], r->reply);
         else
-            outcome_later(&o, h->numbers[i], r);
+            outcome_later(&o, t->numbers[i], r->reply);
     }
-    handover_free(h);
-    d->nbusy--;
     outcome_end(&o);
 }
 
-/* ---- links ---- */
-
-static void *link_make(void *arg, struct conn *c)
+static void attempt_free(struct attempt *t)
 {
-    struct delivery *d = arg;
-    struct link *k = must_alloc(calloc(1, sizeof(*k)));
-
-    list_init(&k->link);
-    k->delivery = d;
-    k->conn = c;
-    k->smtp = smtp_client_new(&d->client);
-    d->nlinks++;
-    list_append(&d->idle, &k->link);
-    return k;
+    t->delivery->n--;
+    list_remove(&t->link);
+    close_fd(&t->file);
+    free(t);
 }
 
-/* What the link had was not answered: back into the queue. */
-static void link_gone(struct link *k)
+static void attempt_done(struct handover_job *job)
 {
-    struct delivery *d = k->delivery;
-    struct handover *h = k->handover;
+    struct attempt *t = LIST_OF(job, struct attempt, job);
+    struct delivery *d = t->delivery;
 
-    list_remove(&k->link);
-    k->handover = NULL;
-    if (!h)
-        return;
-    if (d->stopping) {
-        handover_free(h);
-        d->nbusy--;
-        return;
-    }
-    if (!k->greeted)
-        mda_is_away(d, conn_error(k->conn));
-    handover_end(d, h);
-    service_run(d->service);
-}
-
-static void link_free(void *p)
-{
-    struct link *k = p;
-    struct service *s = k->delivery->service;
-
-    link_gone(k);
-    smtp_client_free(k->smtp);
-    k->delivery->nlinks--;
-    free(k);
-    service_drained(s);
-}
-
-static void link_closed(void *p, struct conn *c)
-{
-    (void)c;
-    link_gone(p);
-}
-
-/* For an LMTP server that knows nothing of the spool. Reads what was just written: from memory.
- */
-static bool send_body(struct link *k)
-{
-    static char block[SMTP_BODY_CHUNK_BYTES];
-    struct handover *h = k->handover;
-    uint64_t size;
-
-    if (h->file < 0)
-        h->file = spool_read(k->delivery->service->spool, &h->letter->env.id, &size, NULL);
-    ssize_t n = h->file < 0 ? -1 : pread(h->file, block, sizeof(block), (off_t)h->at);
-    if (n < 0)
-        return false; /* closing in the middle is the one way to take a letter back */
-    h->at += (uint64_t)n;
-    smtp_client_body(k->smtp, (struct str){block, (size_t)n},
-                     h->at >= h->letter->env.size || n == 0);
-    return true;
-}
-
-static void link_done(struct link *k)
-{
-    struct delivery *d = k->delivery;
-    struct handover *h = k->handover;
-
-    k->greeted = true;
-    k->handover = NULL;
-    mda_is_there(d);
-    conn_deadline(k->conn, 0);
-    list_append(&d->idle, &k->link);
-    handover_end(d, h);
+    if (job->err.code)
+        mda_is_away(d, &job->err);
+    else
+        mda_is_there(d);
+    attempt_end(t);
+    attempt_free(t);
     service_run(d->service);
     service_drained(d->service);
-}
-
-static enum turn link_turn(void *p, struct conn *c)
-{
-    struct link *k = p;
-
-    (void)c;
-    for (;;) {
-        switch (smtp_client_next(k->smtp)) {
-        case SMTP_CLIENT_INPUT:
-        case SMTP_CLIENT_READY:
-            return TURN_READ;
-        case SMTP_CLIENT_BODY:
-            if (!send_body(k))
-                return TURN_CLOSE;
-            if (smtp_client_output(k->smtp).n >= SMTP_BODY_CHUNK_BYTES)
-                return TURN_READ;
-            break;
-        case SMTP_CLIENT_DONE:
-            link_done(k);
-            break;
-        case SMTP_CLIENT_STARTTLS: /* not asked for */
-        case SMTP_CLIENT_CLOSE:
-            return TURN_CLOSE;
-        }
-    }
-}
-
-static void link_feed(void *p, struct str in)
-{
-    smtp_client_feed(((struct link *)p)->smtp, in);
-}
-
-static struct str link_output(const void *p)
-{
-    return smtp_client_output(((const struct link *)p)->smtp);
-}
-
-static void link_sent(void *p, size_t n)
-{
-    smtp_client_sent(((struct link *)p)->smtp, n);
-}
-
-/* limits.delivery_seconds without an answer: mda hangs. It knows the letter again when it comes
- * twice. */
-static void link_expired(void *p, struct conn *c)
-{
-    struct link *k = p;
-
-    log_event(LOG_WARN, k->handover ? &k->handover->letter->env.id : NULL, "away",
-              "mda did not answer in time");
-    conn_abort(c);
-}
-
-static const struct conn_protocol link_protocol = {
-    .feed = link_feed,
-    .turn = link_turn,
-    .output = link_output,
-    .sent = link_sent,
-    .expired = link_expired,
-    .closed = link_closed,
-    .free = link_free,
-};
-
-/* ---- handing over ---- */
-
-static bool has_link(const struct delivery *d)
-{
-    return !list_empty(&d->idle) ||
-           d->nlinks < d->service->program->config->limits.delivery_connections;
-}
-
-static struct link *take_link(struct delivery *d)
-{
-    struct conn_options o = {.protocol = &link_protocol};
-
-    if (list_empty(&d->idle)) /* link_make() puts it there */
-        conn_dial_unix(d->service->loop, d->path, &o, link_make, d);
-    struct link *k = LIST_OF(d->idle.prev, struct link, link); /* the one used last is warm */
-    list_remove(&k->link);
-    return k;
 }
 
 static void hand_over(struct delivery *d, struct queue_letter *l, const uint32_t *rcpts,
                       size_t n)
 {
-    struct link *k = take_link(d);
+    struct attempt *t = must_alloc(calloc(1, sizeof(*t) + n * sizeof(struct smtp_client_rcpt)));
 
-    k->handover = handover_new(l, rcpts, n);
-    d->nbusy++;
-    conn_deadline(k->conn,
-                  (uint64_t)d->service->program->config->limits.delivery_seconds * 1000);
-    smtp_client_begin(k->smtp, &k->handover->tx);
-    conn_wake(k->conn);
+    t->delivery = d;
+    t->letter = l;
+    t->file = -1;
+    memcpy(t->numbers, rcpts, n * sizeof(*rcpts));
+    for (size_t i = 0; i < n; i++) {
+        const struct queue_rcpt *r = &l->rcpts[rcpts[i]];
+
+        t->rcpts[i].rcpt = (struct smtp_rcpt){
+            .forward_path = r->address, .orcpt = r->orcpt, .notify = r->notify};
+    }
+    t->tx = (struct smtp_transaction){.mail = l->env.mail,
+                                      .rcpts = t->rcpts,
+                                      .nrcpts = n,
+                                      .xspool = true,
+                                      .id = l->env.id,
+                                      .size = l->env.size};
+    pass_words(t, l->env.flags);
+    t->job = (struct handover_job){.tx = &t->tx, .done = attempt_done, .read = read_letter};
+    list_append(&d->attempts, &t->link);
+    d->n++;
+    handover_submit(d->mda, &t->job);
 }
 
 static void no_road(struct delivery *d, struct queue_letter *l, const uint32_t *rcpts, size_t n)
@@ -394,7 +227,7 @@ void delivery_run(struct delivery *d)
     struct queue_letter *l;
     size_t n;
 
-    while (!d->paused && !d->service->draining && has_link(d) &&
+    while (!d->paused && !d->service->draining && d->n < d->max &&
            (l = queue_take(d->service->queue, rcpts, DELIVERY_RCPTS, &n))) {
         if (l->rcpts[rcpts[0]].local)
             hand_over(d, l, rcpts, n);
@@ -405,7 +238,7 @@ void delivery_run(struct delivery *d)
 
 bool delivery_idle(const struct delivery *d)
 {
-    return d->nbusy == 0;
+    return d->n == 0;
 }
 
 struct journal_settle *delivery_delete(struct service *s, struct queue_letter *l)
@@ -430,30 +263,29 @@ struct journal_settle *delivery_delete(struct service *s, struct queue_letter *l
 
 struct delivery *delivery_new(struct service *s)
 {
+    const struct config *c = s->program->config;
     struct delivery *d = must_alloc(calloc(1, sizeof(*d)));
+    DEFER(free_mem) char *path = NULL;
 
-    d->service = s;
-    d->pause_ms = DELIVERY_PAUSE_MS;
-    list_init(&d->idle);
-    d->pause = timer_new(s->loop, on_pause_over, d);
-    if (asprintf(&d->path, "%s/mda.sock", s->program->config->run_dir) < 0)
+    if (asprintf(&path, "%s/mda.sock", c->run_dir) < 0)
         abort();
-    d->client =
-        (struct smtp_client_config){.lmtp = true, .hostname = s->settings->smtp.hostname};
+    d->service = s;
+    d->max = ATTEMPTS_A_CONNECTION * c->limits.delivery_connections;
+    list_init(&d->attempts);
+    d->pause = timer_new(s->loop, on_pause_over, d);
+    d->mda = handover_new(s->loop, path, true, s->settings->smtp.hostname,
+                          c->limits.delivery_connections,
+                          (uint64_t)c->limits.delivery_seconds * 1000);
     return d;
-}
-
-void delivery_stop(struct delivery *d)
-{
-    if (d)
-        d->stopping = true;
 }
 
 void delivery_free(struct delivery *d)
 {
     if (!d)
         return;
+    handover_free(d->mda);
+    LIST_EACH(&d->attempts, at)
+    attempt_free(LIST_OF(at, struct attempt, link));
     timer_free(d->pause);
-    free(d->path);
     free(d);
 }

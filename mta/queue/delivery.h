@@ -20,15 +20,12 @@
 
 enum {
     DELIVERY_RCPTS = 100,    /* of one hand-over                                       */
-    DELIVERY_PAUSE_MS = 200, /* when mda is away; doubles ...                          */
-    DELIVERY_PAUSE_MS_MAX = 800,
+    DELIVERY_PAUSE_MS = 200, /* after a hand-over that nobody took                     */
     DELIVERY_BROKEN_MAX = 5, /* unanswered hand-overs of one letter; the next counts as a try */
 };
 
 struct delivery *delivery_new(struct service *s);
-/* What is under way is given up: it is in queue.db, and mda knows it again. Then all
- * connections are closed (conn_free_all), then delivery_free(). Both accept NULL. */
-void delivery_stop(struct delivery *d);
+/* What is under way is given up: it is in queue.db, and mda knows it again. Accepts NULL. */
 void delivery_free(struct delivery *d);
 
 /* Hands over as much as there are connections for. */

@@ -290,7 +290,6 @@ static void queue_stop(struct program *p)
     struct service *s = &state->service;
 
     s->draining = true;
-    delivery_stop(s->delivery);
     for (unsigned i = 0; i < state->nlisteners; i++)
         listener_free(state->listeners[i]);
     jobs_free(s->writers);
@@ -301,8 +300,8 @@ static void queue_stop(struct program *p)
     trace_close(s->trace);
     s->trace = NULL;
     s->stopped = true;
-    conn_free_all(s->loop);
     delivery_free(s->delivery);
+    conn_free_all(s->loop);
     journal_close(s->journal);
     wakeup_free(s->journal_done);
     wakeup_free(s->trace_done);

@@ -8,12 +8,12 @@ enum { HOP_BYTES = 1024 };
 
 /* ---- journeys ---- */
 
-static void add_hop(struct queue_letter *l, struct str words)
+static void add_hop(struct queue_letter *l, const char *box, struct str words)
 {
     if (!l->journey.max)
         buf_init(&l->journey, TRACE_JOURNEY_BYTES);
     if (l->journey.n + words.n + 64 < TRACE_JOURNEY_BYTES)
-        trace_add_hop(&l->journey, clock_wall_ms(), "queue", words);
+        trace_add_hop(&l->journey, clock_wall_ms(), box, words);
 }
 
 /* What the box before said about the letter with XSPOOL. */
@@ -84,15 +84,15 @@ void tell_queued(struct service *s, const struct queue_letter *l)
               (unsigned)l->nrcpts, l->env.parent.text[0] ? " about=" : "", l->env.parent.text);
 }
 
-static void tell(struct queue_letter *l, enum log_level level, const char *event,
-                 struct str words)
+static void tell(struct queue_letter *l, enum log_level level, const char *box,
+                 const char *event, struct str words)
 {
     struct buf hop;
 
     log_event(level, &l->env.id, event, "%.*s", STR_ARGS(words));
     buf_init(&hop, HOP_BYTES + 32);
     buf_addf(&hop, "%s %.*s", event, STR_ARGS(words));
-    add_hop(l, buf_str(&hop));
+    add_hop(l, box, buf_str(&hop));
     buf_done(&hop);
 }
 
@@ -108,7 +108,7 @@ void tell_delivered(struct service *s, struct queue_letter *l, uint32_t rcpt, st
     s->delivered++;
     buf_init(&b, HOP_BYTES);
     buf_addf(&b, "to <%.*s>: %.*s", STR_ARGS(who(l, rcpt)), STR_ARGS(str_first(words, 500)));
-    tell(l, LOG_INFO, "delivered", buf_str(&b));
+    tell(l, LOG_INFO, "mda", "delivered", buf_str(&b));
     buf_done(&b);
 }
 
@@ -121,7 +121,7 @@ void tell_deferred(struct service *s, struct queue_letter *l, uint32_t rcpt, uin
     buf_init(&b, HOP_BYTES);
     buf_addf(&b, "to <%.*s>: %.*s; next try in %llu s", STR_ARGS(who(l, rcpt)),
              STR_ARGS(str_first(words, 500)), (unsigned long long)(wait_ms / 1000));
-    tell(l, LOG_INFO, "deferred", buf_str(&b));
+    tell(l, LOG_INFO, "queue", "deferred", buf_str(&b));
     buf_done(&b);
 }
 
@@ -135,6 +135,6 @@ void tell_failed(struct service *s, struct queue_letter *l, uint32_t rcpt, const
     buf_addf(&b, "to <%.*s>: %.*s; %s%s", STR_ARGS(who(l, rcpt)),
              STR_ARGS(str_first(words, 500)), report ? "told by letter " : "nobody is told",
              report ? report->text : "");
-    tell(l, LOG_WARN, event, buf_str(&b));
+    tell(l, LOG_WARN, "queue", event, buf_str(&b));
     buf_done(&b);
 }
