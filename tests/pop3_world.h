@@ -20,6 +20,7 @@ struct pop3_world {
     size_t piece_bytes; /* of a letter, in one answer */
     enum pop3_refusal refusal;
     bool refuses, commit_fails, commits;
+    bool tells_tls; /* world_turn() returns at STLS: the handshake is the caller's */
     unsigned logins, letter_ends;
     size_t at; /* in the letter under way */
 };
@@ -136,8 +137,11 @@ static inline enum pop3_want world_turn(struct pop3_world *w, struct pop3_sessio
             world_commit(w, s, r);
             break;
         case POP3_WANT_STLS:
-            pop3_tls_started(s);
-            break;
+            if (!w->tells_tls) {
+                pop3_tls_started(s);
+                break;
+            }
+            __attribute__((fallthrough));
         case POP3_WANT_FLUSH:
         case POP3_WANT_INPUT:
         case POP3_WANT_CLOSE:

@@ -2,8 +2,7 @@
  * Plays tests/transcripts/ against the session in memory, each twice: with what the client says
  * between two replies in one piece, and cut into single bytes. README.md there has the format.
  */
-#include "base/ascii.h"
-#include "base/defer.h"
+#include "tests/unit/dialogue.h"
 #include "tests/unit/smtp_oracle.h"
 
 #include <dirent.h>
@@ -111,59 +110,6 @@ static bool greeting_has(const struct player *p, struct str keyword)
     return false;
 }
 
-/* ---- the format ---------------------------------------------------------- */
-
-static unsigned char hex_digit(char c)
-{
-    if (ascii_is_digit(c))
-        return (unsigned char)(c - '0');
-    return (unsigned char)((ascii_lower(c) - 'a' + 10) & 15);
-}
-
-/* \r \n \t \0 \\ \xHH and \*N{text} */
-static void unescape(struct buf *out, struct str text)
-{
-    struct str again;
-    uint32_t n;
-
-    while (text.n) {
-        if (!scan_byte(&text, '\\')) {
-            buf_add_byte(out, text.p[0]);
-            text = str_skip(text, 1);
-        } else if (scan_byte(&text, 'r')) {
-            buf_add_byte(out, '\r');
-        } else if (scan_byte(&text, 'n')) {
-            buf_add_byte(out, '\n');
-        } else if (scan_byte(&text, 't')) {
-            buf_add_byte(out, '\t');
-        } else if (scan_byte(&text, '0')) {
-            buf_add_byte(out, '\0');
-        } else if (scan_byte(&text, '\\')) {
-            buf_add_byte(out, '\\');
-        } else if (text.n > 2 && scan_byte(&text, 'x')) {
-            buf_add_byte(out, (char)(hex_digit(text.p[0]) << 4 | hex_digit(text.p[1])));
-            text = str_skip(text, 2);
-        } else if (scan_byte(&text, '*') && scan_u32(&text, 100000000, &n) &&
-                   scan_byte(&text, '{') && scan_until(&text, '}', &again) &&
-                   scan_byte(&text, '}')) {
-            while (n-- > 0)
-                unescape(out, again);
-        } else {
-            fail_msg("an escape that is none");
-        }
-    }
-}
-
-static struct str word(struct str *in)
-{
-    struct str w = STR("");
-
-    *in = str_trim(*in);
-    scan_until(in, ' ', &w);
-    *in = str_trim(*in);
-    return w;
-}
-
 static void set_option(struct player *p, struct str name, struct str value)
 {
     struct smtp_server_config *c = &p->o.config;
@@ -267,21 +213,21 @@ static void start_tls(struct player *p)
 static void add_names(struct player *p, struct str *list, size_t *n, struct str names)
 {
     while (names.n && *n < ORACLE_NAMES)
-        list[(*n)++] = arena_dup(&p->arena, word(&names));
+        list[(*n)++] = arena_dup(&p->arena, dialogue_word(&names));
 }
 
 static void directive(struct player *p, struct str text)
 {
-    struct str name = word(&text);
+    struct str name = dialogue_word(&text);
     struct oracle *o = &p->o;
 
     if (str_eq(name, STR("on"))) {
         set_door(p, text);
     } else if (str_eq(name, STR("set"))) {
-        name = word(&text);
+        name = dialogue_word(&text);
         set_option(p, name, text);
     } else if (str_eq(name, STR("user"))) {
-        o->users[o->nusers] = arena_dup(&p->arena, word(&text));
+        o->users[o->nusers] = arena_dup(&p->arena, dialogue_word(&text));
         o->passwords[o->nusers++] = arena_dup(&p->arena, text);
     } else if (str_eq(name, STR("mailbox"))) {
         add_names(p, o->boxes, &o->nboxes, text);
@@ -292,7 +238,7 @@ static void directive(struct player *p, struct str text)
     } else if (str_eq(name, STR("greeted"))) {
         take_greeting(p);
         while (text.n)
-            if (!greeting_has(p, word(&text)))
+            if (!greeting_has(p, dialogue_word(&text)))
                 complain(p, "EHLO does not announce all", buf_str(&p->greeting));
     } else if (str_eq(name, STR("lacks"))) {
         if (greeting_has(p, text))
@@ -345,7 +291,7 @@ static void play_line(struct player *p, struct str line)
             buf_add(&p->want, line);
             buf_add_byte(&p->want, '\n');
         } else if (who == 'C') {
-            unescape(&p->to, line);
+            dialogue_unescape(&p->to, line);
             buf_add(&p->to, kind == '>' ? STR("") : STR("\r\n"));
         } else {
             complain(p, "a line that is none", line);
@@ -385,20 +331,8 @@ static void play(const char *name, struct str text, bool bytes)
 static void play_file(void **state)
 {
     const char *name = *state;
-    char path[4096];
-    struct buf text;
-    size_t n;
+    struct buf text = dialogue_read(name);
 
-    snprintf(path, sizeof(path), "%s/tests/transcripts/%s", TEST_SOURCE_ROOT, name);
-    DEFER(close_file) FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    buf_init(&text, 1 << 20);
-    do {
-        char *to = buf_room(&text, 4096);
-        assert_non_null(to);
-        n = fread(to, 1, 4096, f);
-        buf_grown(&text, n);
-    } while (n > 0);
     play(name, buf_str(&text), false);
     play(name, buf_str(&text), true);
     buf_done(&text);
