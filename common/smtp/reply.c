@@ -26,9 +26,9 @@ void smtp_reply_print(struct buf *out, struct smtp_reply r)
 static bool scan_status(struct str *in, int code, struct str *out)
 {
     struct str s = *in;
-    uint32_t class, subject, detail;
+    uint32_t subject, detail;
 
-    if (!scan_u32(&s, 5, &class) || (int)class != code / 100 || !scan_byte(&s, '.') ||
+    if (!scan_byte(&s, (char)('0' + code / 100)) || !scan_byte(&s, '.') ||
         !scan_u32(&s, 999, &subject) || !scan_byte(&s, '.') || !scan_u32(&s, 999, &detail))
         return false;
     if (s.n && s.p[0] != ' ' && s.p[0] != '\n')
