@@ -1,10 +1,10 @@
 #include "ctl/spawn.h"
 
 #include "base/buf.h"
+#include "sys/privs.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -103,11 +103,8 @@ static void default_signals(void)
 
 static void become(const struct spawn *s)
 {
-    if (!s->as_user)
-        return;
-    if (setgroups(1, &s->gid) < 0 || setresgid(s->gid, s->gid, s->gid) < 0 ||
-        setresuid(s->uid, s->uid, s->uid) < 0)
-        child_dies("take the user's id", s->name);
+    if (s->as_user && privs_drop(s->uid, s->gid, NULL) < 0)
+        child_dies("give up root's rights", s->name);
 }
 
 __attribute__((noreturn)) static void run(const struct spawn *s, pid_t supervisor)

@@ -29,7 +29,7 @@ struct db {
 
 /* ---- errors ---- */
 
-static int code_of(int rc, int os)
+static int code_of(int rc)
 {
     switch (rc & 0xff) {
     case SQLITE_BUSY:
@@ -37,8 +37,6 @@ static int code_of(int rc, int os)
         return E_BUSY;
     case SQLITE_FULL:
         return E_NO_SPACE;
-    case SQLITE_IOERR:
-        return os == ENOSPC || os == EDQUOT ? E_NO_SPACE : E_UNAVAILABLE;
     case SQLITE_ERROR: /* our SQL does not fit the tables: they are not ours */
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
@@ -61,9 +59,7 @@ static int code_of(int rc, int os)
 
 static int failed(struct db *d, int rc, const char *what, struct err *err)
 {
-    int os = sqlite3_system_errno(d->c);
-
-    return err_set(err, code_of(rc, os), "%s: %s: %s", d->path, what, sqlite3_errmsg(d->c));
+    return err_set(err, code_of(rc), "%s: %s: %s", d->path, what, sqlite3_errmsg(d->c));
 }
 
 /* ---- opening ---- */
@@ -93,7 +89,7 @@ static const char *pragmas_of(enum db_mode mode)
                "PRAGMA temp_store=MEMORY;";
     case DB_CACHE:
         return "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-500;"
-               "PRAGMA wal_autocheckpoint=256; PRAGMA journal_size_limit=1048576; PRAGMA "
+               "PRAGMA wal_autocheckpoint=64; PRAGMA journal_size_limit=262144; PRAGMA "
                "temp_store=MEMORY;";
     case DB_PLAIN:
         return "PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA; PRAGMA foreign_keys=ON;"
