@@ -20,6 +20,7 @@ struct intake {
     struct settings *settings;
     struct smtp_server *smtp;
     uid_t uid;
+    unsigned number; /* of the session, in transcripts */
     bool trusted;
     bool waiting; /* for a job or the journal */
     bool ending;
@@ -63,6 +64,7 @@ static void *intake_make(void *arg, struct conn *c)
     in->smtp = smtp_server_new(&in->settings->smtp, false);
     recipients_init(&in->recipients, QUEUE_EXPANDED_RECIPIENTS);
     in->service->sessions++;
+    in->number = ++in->service->sessions_ever;
     conn_deadline(c, (uint64_t)in->service->program->config->limits.command_seconds * 1000);
     return in;
 }
@@ -276,6 +278,23 @@ static void commit_letter(struct intake *in)
 
 /* ---- the session ---- */
 
+/* With log.transcript: what was said, in both directions. */
+static void write_down(const struct intake *in, char direction, struct str lines)
+{
+    struct str line;
+    char name[32];
+
+    if (!in->settings->smtp.transcript)
+        return;
+    snprintf(name, sizeof(name), "queue-%u", in->number);
+    while (scan_until(&lines, '\n', &line)) {
+        scan_byte(&lines, '\n');
+        if (line.n && line.p[line.n - 1] == '\r')
+            line.n--;
+        log_transcript(name, direction, line);
+    }
+}
+
 static void answer(struct intake *in, enum smtp_want want, const struct smtp_request *req)
 {
     switch (want) {
@@ -321,6 +340,7 @@ static enum turn intake_turn(void *p, struct conn *c)
     while (!in->waiting) {
         enum smtp_want want = smtp_server_next(in->smtp, &req);
 
+        write_down(in, '<', smtp_server_heard(in->smtp));
         if (want == SMTP_WANT_CLOSE)
             return TURN_CLOSE;
         if (want != SMTP_WANT_INPUT) {
@@ -355,7 +375,10 @@ static struct str intake_output(const void *p)
 
 static void intake_sent(void *p, size_t n)
 {
-    smtp_server_sent(((struct intake *)p)->smtp, n);
+    struct intake *in = p;
+
+    write_down(in, '>', str_first(smtp_server_output(in->smtp), n));
+    smtp_server_sent(in->smtp, n);
 }
 
 /* Our boxes keep idle connections for the next letter; a stranger's is not kept for ever. */

@@ -1,7 +1,7 @@
 #include "mta/queue/journal.h"
 
 #include "base/defer.h"
-#include "db/db.h"
+#include "mta/queue/rows.h"
 #include "sys/log.h"
 
 #include <assert.h>
@@ -10,34 +10,13 @@
 #include <time.h>
 
 enum {
-    CARRY_RETRY_MS = 1000,     /* between tries to write what could not be written */
-    CHECKPOINT_CHANGES = 2000, /* row changes between two checkpoints of the WAL   */
+    CARRY_RETRY_MS = 1000, /* between tries to write what could not be written */
     BOUNCE_BYTES_MAX = 4 << 20,
 };
 
-static const char *const migrations[] = {
-    "CREATE TABLE letter ("
-    "  n INTEGER PRIMARY KEY, id TEXT NOT NULL, parent TEXT NOT NULL,"
-    "  arrived_ms INTEGER NOT NULL, size INTEGER NOT NULL, sender TEXT NOT NULL,"
-    "  body INTEGER NOT NULL, smtputf8 INTEGER NOT NULL, ret INTEGER NOT NULL,"
-    "  auth TEXT NOT NULL, envid TEXT NOT NULL, flags TEXT NOT NULL,"
-    "  held INTEGER NOT NULL, notice INTEGER NOT NULL);"
-    "CREATE TABLE recipient ("
-    "  letter INTEGER NOT NULL, n INTEGER NOT NULL, address TEXT NOT NULL, orcpt TEXT NOT NULL,"
-    "  notify INTEGER NOT NULL, local INTEGER NOT NULL, tries INTEGER NOT NULL,"
-    "  backoff INTEGER NOT NULL, next_ms INTEGER NOT NULL, reply TEXT NOT NULL,"
-    "  PRIMARY KEY (letter, n)) WITHOUT ROWID;",
-};
-
-static const struct db_schema schema = {.version = 1, .migrations = migrations};
-
 struct journal {
-    struct db *db;
-    struct db_stmt *add_letter, *add_rcpt, *drop_letter, *drop_rcpts, *drop_rcpt, *put_off,
-        *hold;
+    struct rows *rows;
     struct spool *spool;
-    uint64_t next_row;
-    unsigned changes;  /* since the last checkpoint */
     struct list carry; /* the thread's: settles that must still be written */
     bool failing;      /* told once, not every second */
 
@@ -103,53 +82,6 @@ static struct journal_settle *as_settle(struct journal_op *op)
 
 /* ---- open and load ---- */
 
-static int prepare_all(struct journal *j, struct err *err)
-{
-    const struct {
-        struct db_stmt **to;
-        const char *sql;
-    } all[] = {
-        {&j->add_letter,
-         "INSERT INTO letter VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)"    },
-        {&j->add_rcpt,    "INSERT INTO recipient VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)"},
-        {&j->drop_letter, "DELETE FROM letter WHERE n = ?1"                              },
-        {&j->drop_rcpts,  "DELETE FROM recipient WHERE letter = ?1"                      },
-        {&j->drop_rcpt,   "DELETE FROM recipient WHERE letter = ?1 AND n = ?2"           },
-        {&j->put_off,     "UPDATE recipient SET tries = ?3, backoff = ?4, next_ms = ?5, reply = ?6"
-                      " WHERE letter = ?1 AND n = ?2"               },
-        {&j->hold,        "UPDATE letter SET held = ?2 WHERE n = ?1"                     },
-    };
-
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        int rc = db_prepare(j->db, all[i].sql, all[i].to, err);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
-/* One process writes here and nobody else reads: a second queue on the same files is refused.
- * Checkpoints are ours to time. */
-static int open_db(struct journal *j, const char *state_dir, struct err *err)
-{
-    char path[4096];
-    struct db_stmt *last;
-
-    snprintf(path, sizeof(path), "%s/spool/queue.db", state_dir);
-    int rc = db_open(path, DB_DURABLE_ALONE, &schema, &j->db, err);
-    if (rc == 0)
-        rc = db_exec(j->db, "PRAGMA wal_autocheckpoint=0", err);
-    if (rc == 0)
-        rc = db_prepare(j->db, "SELECT coalesce(max(n), 0) FROM letter", &last, err);
-    if (rc == 0)
-        rc = db_step(last, err);
-    if (rc < 0)
-        return rc;
-    j->next_row = (uint64_t)db_int(last, 0) + 1;
-    db_reset(last);
-    return prepare_all(j, err);
-}
-
 struct journal *journal_open(const char *state_dir, struct spool *spool,
                              void (*notify)(void *arg), void *arg, struct err *err)
 {
@@ -169,123 +101,19 @@ struct journal *journal_open(const char *state_dir, struct spool *spool,
     pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     pthread_cond_init(&j->come, &steady);
     pthread_condattr_destroy(&steady);
-    if (open_db(j, state_dir, err) < 0) {
+    j->rows = rows_open(state_dir, err);
+    if (!j->rows) {
         journal_close(j);
         return NULL;
     }
     return j;
 }
 
-/* A letter's rows come one after another; its recipients gather here. */
-struct loading {
-    struct arena arena;
-    struct queue_envelope env;
-    struct queue_address *to;
-    size_t n, room;
-    uint64_t row;
-    void (*each)(void *arg, struct queue_letter *l);
-    void *arg;
-};
-
-static void loaded(struct loading *l)
-{
-    if (l->row) {
-        struct queue_letter *letter = queue_letter_new(&l->env, l->to, l->n);
-
-        letter->row = l->row;
-        l->each(l->arg, letter);
-    }
-    arena_reset(&l->arena);
-    l->n = 0;
-    l->row = 0;
-}
-
-static void load_letter(struct loading *l, struct db_stmt *s)
-{
-    l->row = (uint64_t)db_int(s, 0);
-    l->env = (struct queue_envelope){
-        .arrived_ms = (uint64_t)db_int(s, 3),
-        .size = (uint64_t)db_int(s, 4),
-        .mail = {.reverse_path = arena_dup(&l->arena, db_str(s, 5)),
-                 .body = (enum smtp_body)db_int(s, 6),
-                 .smtputf8 = db_int(s, 7) != 0,
-                 .ret = (enum smtp_ret)db_int(s, 8),
-                 .auth = arena_dup(&l->arena, db_str(s, 9)),
-                 .envid = arena_dup(&l->arena, db_str(s, 10))},
-        .flags = arena_dup(&l->arena, db_str(s, 11)),
-        .held = db_int(s, 12) != 0,
-        .notice = db_int(s, 13) != 0,
-    };
-    if (!id_parse(db_str(s, 1), &l->env.id)) {
-        log_event(LOG_ERROR, NULL, "corrupt",
-                  "queue.db: letter %llu has no id; it is left alone",
-                  (unsigned long long)l->row);
-        l->row = 0;
-    }
-    if (!id_parse(db_str(s, 2), &l->env.parent))
-        memset(&l->env.parent, 0, sizeof(l->env.parent));
-}
-
-static void load_rcpt(struct loading *l, struct db_stmt *s, uint64_t now_wall_ms,
-                      uint64_t now_steady_ms, uint64_t wait_most_ms)
-{
-    uint64_t next = (uint64_t)db_int(s, 20);
-    uint64_t wait = next > now_wall_ms ? next - now_wall_ms : 0;
-
-    if (l->n == l->room) {
-        l->room = l->room ? l->room * 2 : 16;
-        l->to = realloc(l->to, l->room * sizeof(struct queue_address));
-        if (!l->to)
-            abort();
-    }
-    l->to[l->n++] = (struct queue_address){
-        .number = (uint32_t)db_int(s, 14),
-        .address = arena_dup(&l->arena, db_str(s, 15)),
-        .orcpt = arena_dup(&l->arena, db_str(s, 16)),
-        .notify = (unsigned)db_int(s, 17),
-        .local = db_int(s, 18) != 0,
-        .tries = (unsigned)db_int(s, 19),
-        .backoff = (unsigned)db_int(s, 21),
-        .later = wait > 0,
-        .next_ms = now_steady_ms + (wait < wait_most_ms ? wait : wait_most_ms),
-        .reply = arena_dup(&l->arena, db_str(s, 22)),
-    };
-}
-
 int journal_load(struct journal *j, uint64_t now_wall_ms, uint64_t now_steady_ms,
                  uint64_t wait_most_ms, void (*each)(void *arg, struct queue_letter *l),
                  void *arg, struct err *err)
 {
-    struct loading l = {.each = each, .arg = arg};
-    struct db_stmt *s;
-    int rc = db_prepare(j->db,
-                        "SELECT l.*, r.n, r.address, r.orcpt, r.notify, r.local, r.tries,"
-                        " r.next_ms, r.backoff, r.reply"
-                        " FROM letter l CROSS JOIN recipient r ON r.letter = l.n"
-                        " ORDER BY l.n, r.n",
-                        &s, err);
-
-    if (rc < 0)
-        return rc;
-    arena_init(&l.arena);
-    while ((rc = db_step(s, err)) == 1) {
-        if ((uint64_t)db_int(s, 0) != l.row) {
-            loaded(&l);
-            load_letter(&l, s);
-        }
-        if (l.row)
-            load_rcpt(&l, s, now_wall_ms, now_steady_ms, wait_most_ms);
-    }
-    if (rc == 0)
-        loaded(&l);
-    arena_done(&l.arena);
-    free(l.to);
-    if (rc == 0)
-        rc = db_exec(j->db,
-                     "DELETE FROM letter WHERE n NOT IN (SELECT letter FROM recipient);"
-                     "DELETE FROM recipient WHERE letter NOT IN (SELECT n FROM letter)",
-                     err);
-    return rc;
+    return rows_load(j->rows, now_wall_ms, now_steady_ms, wait_most_ms, each, arg, err);
 }
 
 /* ---- files ---- */
@@ -389,102 +217,21 @@ static void bring_files(struct journal *j, struct list *batch, struct list *fini
 
 /* ---- rows ---- */
 
-static int insert_letter(struct journal *j, struct queue_letter *l, struct err *err)
-{
-    const struct queue_envelope *e = &l->env;
-    struct db_stmt *s = j->add_letter;
-
-    l->row = j->next_row++;
-    db_bind_int(s, 1, (int64_t)l->row);
-    db_bind_str(s, 2, id_str(&e->id));
-    db_bind_str(s, 3, str_c(e->parent.text));
-    db_bind_int(s, 4, (int64_t)e->arrived_ms);
-    db_bind_int(s, 5, (int64_t)e->size);
-    db_bind_str(s, 6, e->mail.reverse_path);
-    db_bind_int(s, 7, e->mail.body);
-    db_bind_int(s, 8, e->mail.smtputf8);
-    db_bind_int(s, 9, e->mail.ret);
-    db_bind_str(s, 10, e->mail.auth);
-    db_bind_str(s, 11, e->mail.envid);
-    db_bind_str(s, 12, e->flags);
-    db_bind_int(s, 13, e->held);
-    db_bind_int(s, 14, e->notice);
-    int rc = db_run(s, err);
-
-    for (uint32_t i = 0; rc == 0 && i < l->nrcpts; i++) {
-        const struct queue_rcpt *r = &l->rcpts[i];
-
-        db_bind_int(j->add_rcpt, 1, (int64_t)l->row);
-        db_bind_int(j->add_rcpt, 2, r->number);
-        db_bind_str(j->add_rcpt, 3, r->address);
-        db_bind_str(j->add_rcpt, 4, r->orcpt);
-        db_bind_int(j->add_rcpt, 5, r->notify);
-        db_bind_int(j->add_rcpt, 6, r->local);
-        db_bind_int(j->add_rcpt, 7, r->tries);
-        db_bind_int(j->add_rcpt, 8, r->backoff);
-        db_bind_int(j->add_rcpt, 9, 0); /* at once */
-        db_bind_str(j->add_rcpt, 10, str_c(r->reply ? r->reply : ""));
-        rc = db_run(j->add_rcpt, err);
-        j->changes++;
-    }
-    j->changes++;
-    return rc;
-}
-
-static int run_on(struct journal *j, struct db_stmt *s, uint64_t row, struct err *err)
-{
-    db_bind_int(s, 1, (int64_t)row);
-    j->changes++;
-    return db_run(s, err);
-}
-
-static int write_change(struct journal *j, uint64_t row, const struct journal_change *c,
-                        struct err *err)
-{
-    struct db_stmt *s = c->ended ? j->drop_rcpt : j->put_off;
-
-    db_bind_int(s, 2, c->rcpt);
-    if (!c->ended) {
-        db_bind_int(s, 3, c->tries);
-        db_bind_int(s, 4, c->backoff);
-        db_bind_int(s, 5, (int64_t)c->next_wall_ms);
-        db_bind_str(s, 6, str_c(c->reply ? c->reply : ""));
-    }
-    return run_on(j, s, row, err);
-}
-
-static int write_settle(struct journal *j, struct journal_settle *s, struct err *err)
-{
-    int rc = s->report ? insert_letter(j, s->report, err) : 0;
-
-    if (rc == 0 && s->last) {
-        rc = run_on(j, j->drop_rcpts, s->row, err);
-        return rc < 0 ? rc : run_on(j, j->drop_letter, s->row, err);
-    }
-    for (size_t i = 0; rc == 0 && i < s->nchanges; i++)
-        rc = write_change(j, s->row, &s->changes[i], err);
-    if (rc == 0 && s->held >= 0) {
-        db_bind_int(j->hold, 2, s->held);
-        rc = run_on(j, j->hold, s->row, err);
-    }
-    return rc;
-}
-
 static int write_rows(struct journal *j, struct list *batch, struct err *err)
 {
-    int rc = db_begin(j->db, err);
+    int rc = rows_begin(j->rows, err);
 
     LIST_EACH(batch, at)
     {
         struct journal_op *op = LIST_OF(at, struct journal_op, link);
 
         if (rc == 0)
-            rc = op->kind == JOURNAL_TAKE ? insert_letter(j, as_take(op)->letter, err)
-                                          : write_settle(j, as_settle(op), err);
+            rc = op->kind == JOURNAL_TAKE ? rows_add(j->rows, as_take(op)->letter, err)
+                                          : rows_settle(j->rows, as_settle(op), err);
     }
     if (rc == 0)
-        return db_commit(j->db, err);
-    db_rollback(j->db);
+        return rows_commit(j->rows, err);
+    rows_rollback(j->rows);
     return rc;
 }
 
@@ -518,17 +265,6 @@ static void commit(struct journal *j, struct list *batch, struct list *finished)
 }
 
 /* ---- a turn ---- */
-
-static void checkpoint(struct journal *j)
-{
-    struct err err;
-
-    if (j->changes < CHECKPOINT_CHANGES)
-        return;
-    j->changes = 0;
-    if (db_exec(j->db, "PRAGMA wal_checkpoint(PASSIVE)", &err) < 0)
-        log_event(LOG_WARN, NULL, "disk", "queue.db: checkpoint: %s", err.text);
-}
 
 /* The ids of letters whose end is committed: copied, because the operations are given back
  * first. */
@@ -579,7 +315,7 @@ static void work(struct journal *j, struct list *batch)
     for (size_t i = 0; i < n; i++)
         spool_remove(j->spool, &ended[i]);
     free(ended);
-    checkpoint(j);
+    rows_checkpoint(j->rows);
 }
 
 /* What could not be written comes first: order is kept. */
@@ -735,7 +471,7 @@ void journal_close(struct journal *j)
     free_ops(&j->carry);
     free_ops(&j->inbox);
     free_ops(&j->outbox);
-    db_close(j->db);
+    rows_close(j->rows);
     pthread_mutex_destroy(&j->lock);
     pthread_cond_destroy(&j->come);
     free(j);

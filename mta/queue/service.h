@@ -57,7 +57,8 @@ struct service {
     bool flush_armed, draining, stopped;
     uid_t trusted[QUEUE_TRUSTED_UIDS]; /* may hand over by name, and say who submitted */
     size_t ntrusted;
-    unsigned sessions; /* on queue.sock and queue.ctl */
+    unsigned sessions_ever; /* on queue.sock */
+    unsigned sessions;      /* on queue.sock and queue.ctl */
     uint64_t taken, delivered, deferred, failed;
 };
 

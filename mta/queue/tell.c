@@ -120,7 +120,7 @@ void tell_deferred(struct service *s, struct queue_letter *l, uint32_t rcpt, uin
     s->deferred++;
     buf_init(&b, HOP_BYTES);
     buf_addf(&b, "to <%.*s>: %.*s; next try in %llu s", STR_ARGS(who(l, rcpt)),
-             STR_ARGS(str_first(words, 500)), (unsigned long long)(wait_ms / 1000));
+             STR_ARGS(str_first(words, 500)), (unsigned long long)((wait_ms + 999) / 1000));
     tell(l, LOG_INFO, "queue", "deferred", buf_str(&b));
     buf_done(&b);
 }
