@@ -29,6 +29,8 @@ static void on_soon(struct soon *s)
     c->yielding = false;
     if (c->state == CONN_DIALING && c->error)
         conn_fail(c, c->error);
+    if (c->state == CONN_OPEN && c->handshaking && !c->tls)
+        conn_tls_begin(c);
     pump(c);
     conn_leave(c);
 }
@@ -361,6 +363,8 @@ static void failed(struct conn *c)
 
 static void read_some(struct conn *c)
 {
+    if (c->handshaking && !c->tls)
+        return;
     if (!wants_bytes(c)) {
         io_want(&c->io, 0); /* the session is busy: the pump turns it on again */
         return;
@@ -459,10 +463,8 @@ int conn_opened(struct conn *c)
     if (r < 0)
         return r;
     c->state = CONN_OPEN;
-    if (c->tls_first)
-        conn_tls_begin(c);
-    else
-        io_want(&c->io, IO_READ);
+    c->handshaking = c->tls_first; /* begins with the first pump */
+    io_want(&c->io, IO_READ);
     soon_run(c->loop, &c->soon);
     return 0;
 }
