@@ -128,7 +128,7 @@ static void test_make_dir(void **state)
             fs_make_dir(dir, "sub", 02750, (uid_t)FS_NO_OWNER, (gid_t)FS_NO_OWNER, NULL), 0);
         assert_int_equal(fstatat(dir, "sub", &st, 0), 0);
         assert_int_equal(st.st_mode & 07777, 02750);
-        fchmodat(dir, "sub", 0700, 0);
+        assert_int_equal(fchmodat(dir, "sub", 0700, 0), 0);
     }
     umask(old);
     if (geteuid() == 0) {
