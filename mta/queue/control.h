@@ -2,12 +2,16 @@
  * control - queue.ctl: what `posta queue` and `posta trace` ask for. One command a line; the
  * answer is one JSON object a line and then "OK n" or "ERR text".
  *
- *   LIST                       {"id", "sender", "recipients": [{"address", "state", "next_try",
- * "reply"}], "size", "age"} SHOW id                    the same with "parent", "arrived",
- * "flags", "tries" and "head": the head of the letter RETRY id|*                 due now FLUSH
- * all due now, and their back-off begins anew HOLD id|*  RELEASE id|*    remembered DELETE id|*
- * nobody is told TRACE id                   {"id", "time", "box", "text"}, also of the letters
- * that this one gave rise to STATUS                     counters
+ *   LIST                      {"id", "sender", "recipients": [{"address", "state", "next_try",
+ *                             "reply"}], "held", "size", "age"}
+ *   SHOW id                   the same with "parent", "arrived", "flags", "tries", and "head":
+ *                             the head of the letter
+ *   RETRY id|*                due now
+ *   FLUSH                     all due now, and their back-off begins anew
+ *   HOLD id|*, RELEASE id|*   remembered over restarts
+ *   DELETE id|*               nobody is told
+ *   TRACE id                  {"id", "time", "box", "text"} a hop, also of letters about this
+ * one STATUS                    counters
  *
  * "state" is due, trying, later, held or no-road; "next_try" a time (RFC 3339) or null; "age"
  * in seconds. A peer that does not read is not written for: a listing goes on where it stood

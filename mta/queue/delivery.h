@@ -1,10 +1,12 @@
 /*
  * delivery - from the queue to mda, and what its answers mean.
  *
- *   due ─ queue_take ─▶ a hand-over of at most DELIVERY_RCPTS ─▶ 2xx  done
- *                                                                4xx  later, until its life is
- * over 5xx  failed: a bounce, or the postmaster, or nobody no answer: mda is away. No attempt;
- * again soon
+ *   due ─ queue_take ─▶ a hand-over of at most DELIVERY_RCPTS recipients
+ *
+ *   2xx         done
+ *   4xx         later, until its life is over
+ *   5xx         failed: a bounce, or the postmaster hears of it, or nobody
+ *   no answer   mda is away: again soon, and no attempt
  *
  * Recipients elsewhere have no road yet: they are put off like a 4xx, and so wait in the queue
  * until their life ends.

@@ -6,8 +6,10 @@
  * own boxes hand over by name, and only posta-msa (and who runs the queue) says in whose name a
  * letter was submitted.
  *
- *   MAIL ─ room? ─▶ RCPT ─ aliases are followed, each final recipient once ─▶ XSPOOL
- * ───────────────▶ journal ─▶ 250 └▶ DATA ─ in/ID ─ job ─┘
+ *   MAIL ─ is there room? ─▶ RCPT ─ aliases are followed, each final recipient once ─┐
+ *       ┌────────────────────────────────────────────────────────────────────────────┘
+ *       ├─▶ XSPOOL ──────────────────────▶ journal ─▶ 250
+ *       └─▶ DATA ─▶ in/ID, on a job ─────────┘
  */
 #ifndef POSTA_QUEUE_INTAKE_H
 #define POSTA_QUEUE_INTAKE_H

@@ -6,9 +6,11 @@
  * its `done` on the loop. What nobody waits for (a delivery that ended) rides along, or goes at
  * the next journal_flush().
  *
- *   take:    in/ID ─rename─▶ msg/ID ─▶ sync of msg/ ─▶ commit of the envelope ─▶ done (250)
- *   settle:  [the bounce: in/NEW, msg/NEW, sync] ─▶ commit: recipients changed or gone, bounce
- * there ─▶ done ─▶ unlink of msg/ID when its last recipient has gone
+ *   take     in/ID ─ rename ─▶ msg/ID ─▶ sync of msg/ ─▶ commit of the envelope ─▶ done (250)
+ *
+ *   settle   [the bounce: in/NEW ─▶ msg/NEW ─▶ sync of msg/] ─▶ commit: recipients changed or
+ *            gone, the bounce there ─▶ done ─▶ unlink of msg/ID when its last recipient has
+ * gone
  *
  * SPOOL.md says why a crash between any two steps is harmless. A take that fails is given up,
  * file and all. A settle is kept and tried again until the database takes it, for what it tells

@@ -1,11 +1,13 @@
 /*
  * recover - from what is on disk to a queue in memory, before the first connection is accepted.
  *
- *   queue.db ──▶ letters;  msg/ID without an envelope: nobody was promised it, or its end is
- * committed: unlinked an envelope without msg/ID: dropped, loudly
+ *   queue.db                      its letters come into memory
+ *   msg/ID without an envelope    nobody was promised it, or its end is committed: unlinked
+ *   an envelope without msg/ID    dropped, loudly
+ *   in/ID old and not locked      unlinked
  *
- * The last happens only after a commit that failed and yet reached the disk (its sender was
- * told 451, the file is gone), or when somebody removed the file.
+ * An envelope loses its file only after a commit that failed and yet reached the disk (its
+ * sender was told 451, the file is gone), or when somebody removed the file.
  */
 #ifndef POSTA_QUEUE_RECOVER_H
 #define POSTA_QUEUE_RECOVER_H

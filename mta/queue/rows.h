@@ -2,11 +2,11 @@
  * rows - queue.db: the envelopes of letters and what is known of their recipients. Used by one
  * thread at a time.
  *
- *   letter      n, id, parent, arrived_ms, size, sender, ... as queue.h says     one row a
- * letter recipient   letter, n, address, orcpt, ..., tries, backoff, next_ms, reply   one row
- * for each that is still open
+ *   letter      n, id, parent, arrived_ms, size, sender, ... as queue.h says
+ *   recipient   letter, n, address, orcpt, ..., tries, backoff, next_ms, reply
  *
- * A recipient that has ended has no row, a letter without recipients neither.
+ * Each recipient that is still open has a row. One that has ended has none, and neither has a
+ * letter without recipients.
  */
 #ifndef POSTA_QUEUE_ROWS_H
 #define POSTA_QUEUE_ROWS_H
