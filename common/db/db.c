@@ -175,7 +175,7 @@ static int settle(struct db *d, enum db_mode mode, struct err *err)
 
 static int number(struct db *d, const char *sql, int64_t *out, struct err *err)
 {
-    struct db_stmt *s;
+    struct db_stmt *s = NULL;
     int r = db_prepare(d, sql, &s, err);
 
     if (r < 0)
@@ -442,7 +442,7 @@ int64_t db_changes(struct db *d)
 
 int db_copy(struct db *d, const char *path, struct err *err)
 {
-    struct db_stmt *s;
+    struct db_stmt *s = NULL;
     int r = db_prepare(d, "VACUUM INTO ?", &s, err);
 
     if (r < 0)
@@ -455,7 +455,7 @@ int db_copy(struct db *d, const char *path, struct err *err)
 
 int db_check(struct db *d, struct err *err)
 {
-    struct db_stmt *s;
+    struct db_stmt *s = NULL;
     int r = db_prepare(d, "PRAGMA quick_check(1)", &s, err);
 
     if (r < 0)

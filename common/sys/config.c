@@ -463,31 +463,31 @@ static void read_text(char *text, size_t n)
     arena_done(&options);
 }
 
-struct config *config_parse(struct str text, const char *name, struct buf *out)
+struct config *config_parse(struct str text, const char *name, struct buf *faults)
 {
     struct whole *w = calloc(1, sizeof(*w));
-    struct config_faults *faults = calloc(1, sizeof(*faults));
+    struct config_faults *found = calloc(1, sizeof(*found));
 
-    if (!w || !faults)
+    if (!w || !found)
         abort();
     arena_init(&w->arena);
-    faults->arena = &w->arena;
-    reading = &(struct reading){.whole = w, .faults = faults};
+    found->arena = &w->arena;
+    reading = &(struct reading){.whole = w, .faults = found};
     if (text.n > CONFIG_FILE_BYTES)
-        config_fault(faults, 0, "more than %d octets; right would be less", CONFIG_FILE_BYTES);
+        config_fault(found, 0, "more than %d octets; right would be less", CONFIG_FILE_BYTES);
     else
         read_text((char *)arena_dup(&w->arena, text).p, text.n);
     reading = NULL;
-    bool good = faults->n == 0;
-    print_faults(faults, name, out);
-    free(faults);
+    bool good = found->n == 0;
+    print_faults(found, name, faults);
+    free(found);
     if (good)
         return &w->config;
     config_free(&w->config);
     return NULL;
 }
 
-struct config *config_load(const char *path, struct buf *out)
+struct config *config_load(const char *path, struct buf *faults)
 {
     DEFER(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct buf text;
@@ -495,7 +495,7 @@ struct config *config_load(const char *path, struct buf *out)
     struct err err;
 
     if (fd < 0) {
-        buf_addf(out,
+        buf_addf(faults,
                  "%s: %s; right would be the path of a file that can be read, after -c or in "
                  "POSTA_CONF\n",
                  path, strerrordesc_np(errno));
@@ -503,9 +503,9 @@ struct config *config_load(const char *path, struct buf *out)
     }
     buf_init(&text, CONFIG_FILE_BYTES);
     if (fs_read_all(fd, &text, &err) < 0)
-        buf_addf(out, "%s: %s; right would be a configuration\n", path, err.text);
+        buf_addf(faults, "%s: %s; right would be a configuration\n", path, err.text);
     else
-        c = config_parse(buf_str(&text), path, out);
+        c = config_parse(buf_str(&text), path, faults);
     buf_done(&text);
     return c;
 }

@@ -5,12 +5,12 @@
     offsetof(struct config_route, member), sizeof(((struct config_route *)0)->member)
 
 static const uint64_t KIB = 1024, MIB = 1024 * KIB, GIB = 1024 * MIB, TIB = 1024 * GIB;
+static const uint64_t MINUTE = 60, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 
 enum {
-    MINUTE = 60,
-    HOUR = 60 * MINUTE,
-    DAY = 24 * HOUR,
     MILLION = 1000000,
+    HUNDRED_MILLIONS = 100 * MILLION,
+    BILLION = 1000 * MILLION,
     PORT_MAX = 65535,
     WORKERS_MAX = 64,
 };
@@ -167,7 +167,7 @@ const struct config_row config_rows[] = {
     {"limits", "free_bytes", CONFIG_SIZE, "100M", "octets", 0, 1024 * TIB,
      MEMBER(limits.free_bytes),
      "Kept free on the spool's file system: below it letters are told to come later."},
-    {"limits", "free_inodes", CONFIG_NUMBER, "1000", "inodes", 0, 1000 * (uint64_t)MILLION,
+    {"limits", "free_inodes", CONFIG_NUMBER, "1000", "inodes", 0, BILLION,
      MEMBER(limits.free_inodes),
      "As free_bytes, in files. File systems that do not count them are not asked."},
     {"limits", "bad_commands", CONFIG_NUMBER, "20", "commands", 1, MILLION,
@@ -186,7 +186,7 @@ const struct config_row config_rows[] = {
     {"limits", "auth_delay_ms_max", CONFIG_NUMBER, "10000", "milliseconds", 0, 600000,
      MEMBER(limits.auth_delay_ms_max),
      "The most by which the answer to a wrong password is held back."},
-    {"limits", "queue_letters", CONFIG_NUMBER, "1000000", "letters", 1, 1000 * (uint64_t)MILLION,
+    {"limits", "queue_letters", CONFIG_NUMBER, "1000000", "letters", 1, BILLION,
      MEMBER(limits.queue_letters),
      "Letters in the queue; above it letters are told to come later."},
     {"limits", "retry_first_seconds", CONFIG_TIME, "5m", "seconds", 1, DAY,
@@ -205,7 +205,7 @@ const struct config_row config_rows[] = {
     {"limits", "delivery_seconds", CONFIG_TIME, "10m", "seconds", 1, DAY,
      MEMBER(limits.delivery_seconds),
      "For one hand-over from the queue."},
-    {"limits", "trace_letters", CONFIG_NUMBER, "100000", "letters", 0, 100 * (uint64_t)MILLION,
+    {"limits", "trace_letters", CONFIG_NUMBER, "100000", "letters", 0, HUNDRED_MILLIONS,
      MEMBER(limits.trace_letters),
      "Letters whose journey `posta trace` still knows after they have left the queue."},
     {"limits", "log_lines_per_second", CONFIG_NUMBER, "1000", "lines", 0, MILLION,

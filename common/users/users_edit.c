@@ -131,7 +131,7 @@ static int prepare(struct users_edit *e, const char *sql, const struct str *valu
 static int run(struct users_edit *e, const char *sql, const struct str *values, int n,
                struct err *err)
 {
-    struct db_stmt *s;
+    struct db_stmt *s = NULL;
     int r = prepare(e, sql, values, n, &s, err);
 
     if (r < 0)
@@ -145,7 +145,7 @@ static int run(struct users_edit *e, const char *sql, const struct str *values, 
 static int ask(struct users_edit *e, const char *sql, const struct str *values, int n,
                int64_t *out, struct err *err)
 {
-    struct db_stmt *s;
+    struct db_stmt *s = NULL;
     int r = prepare(e, sql, values, n, &s, err);
 
     if (r < 0)
@@ -204,7 +204,7 @@ int users_domain_list(struct users_edit *e,
                       void (*fn)(void *arg, struct str name, uint64_t users), void *arg,
                       struct err *err)
 {
-    struct db_stmt *s;
+    struct db_stmt *s = NULL;
     int r = db_prepare(e->db,
                        "SELECT name, (SELECT count(*) FROM users WHERE domain = name) FROM "
                        "domains ORDER BY name",
@@ -224,7 +224,7 @@ int users_domain_list(struct users_edit *e,
 static int take_address(struct users_edit *e, struct arena *a, struct str address,
                         struct users_key *key, struct err *err)
 {
-    struct str canonical;
+    struct str canonical = STR_LIT("");
     int64_t ours = 0;
 
     if (!address_parse(a, address, &canonical) || address_domain(canonical).n == 0)
@@ -296,7 +296,7 @@ static int get_user(struct users_edit *e, const struct users_key *key, struct ar
                     struct user *out, struct err *err)
 {
     const struct str values[] = {key->domain, key->local};
-    struct db_stmt *s;
+    struct db_stmt *s = NULL;
     int r = prepare(e, "SELECT " USERS_COLUMNS " FROM users WHERE domain = ? AND local = ?",
                     values, 2, &s, err);
 
@@ -331,7 +331,7 @@ static int add_user(struct users_edit *e, const struct users_key *key, struct er
 int users_user_add(struct users_edit *e, struct str address, struct arena *a, struct user *out,
                    struct err *err)
 {
-    struct users_key key;
+    struct users_key key = {0};
     bool own;
     int r = begin_own(e, &own, err);
 
@@ -348,7 +348,7 @@ int users_user_add(struct users_edit *e, struct str address, struct arena *a, st
 int users_user_get(struct users_edit *e, struct str address, struct arena *a, struct user *out,
                    struct err *err)
 {
-    struct users_key key;
+    struct users_key key = {0};
     int r = take_address(e, a, address, &key, err);
 
     return r < 0 ? r : get_user(e, &key, a, out, err);
@@ -358,8 +358,8 @@ int users_user_get(struct users_edit *e, struct str address, struct arena *a, st
 static int change_user(struct users_edit *e, struct str address, const char *sql, int64_t one,
                        int64_t two, struct err *err)
 {
-    struct users_key key;
-    struct db_stmt *s;
+    struct users_key key = {0};
+    struct db_stmt *s = NULL;
     struct arena a;
 
     arena_init(&a);
@@ -409,7 +409,7 @@ int users_quota_set(struct users_edit *e, struct str address, uint64_t bytes, ui
 int users_user_list(struct users_edit *e, void (*fn)(void *arg, const struct user *user),
                     void *arg, struct err *err)
 {
-    struct db_stmt *s;
+    struct db_stmt *s = NULL;
     struct arena a;
     struct user user;
     int r = db_prepare(e->db, "SELECT " USERS_COLUMNS " FROM users ORDER BY domain, local", &s,
@@ -443,7 +443,7 @@ static int no_circle(struct way *w, struct str from, int depth)
 {
     struct users_key key = users_key(w->a, from);
     const struct str values[] = {key.domain, key.local};
-    struct db_stmt *s;
+    struct db_stmt *s = NULL;
 
     if (str_eq(key.local, w->key->local) && str_eq(key.domain, w->key->domain))
         return err_set(w->err, E_LOOP, "%.*s@%.*s would lead back to itself",
@@ -510,8 +510,8 @@ static int take_target(struct arena *a, struct str target, struct str *out, stru
 int users_alias_add(struct users_edit *e, struct str address, struct str target,
                     struct err *err)
 {
-    struct users_key key;
-    struct str canonical;
+    struct users_key key = {0};
+    struct str canonical = STR_LIT("");
     struct arena a;
     bool own;
     int r = begin_own(e, &own, err);
@@ -531,7 +531,7 @@ int users_alias_add(struct users_edit *e, struct str address, struct str target,
 int users_alias_del(struct users_edit *e, struct str address, struct str target,
                     struct err *err)
 {
-    struct users_key key;
+    struct users_key key = {0};
     struct str canonical = STR("");
     struct arena a;
 
@@ -558,7 +558,7 @@ int users_alias_list(struct users_edit *e,
                      void (*fn)(void *arg, struct str address, struct str target), void *arg,
                      struct err *err)
 {
-    struct db_stmt *s;
+    struct db_stmt *s = NULL;
     int r = db_prepare(
         e->db, "SELECT local || '@' || domain, target FROM aliases ORDER BY domain, local, id",
         &s, err);
