@@ -372,7 +372,7 @@ static void hear_end(struct smtp_client *s)
     struct smtp_reply r = reply_reader_reply(&s->reply, &s->transaction);
 
     answer_rest(s, r);
-    over(s, false);
+    over(s, s->xspool && !is_good(s)); /* a refused command leaves the transaction open */
     if (s->reply.code == 421)
         fail(s, r);
 }
@@ -395,7 +395,7 @@ static void hear_result(struct smtp_client *s)
         s->result++;
     answer(&tx->rcpts[s->result], reply_reader_reply(&s->reply, &s->transaction));
     if (--s->accepted == 0)
-        over(s, false);
+        over(s, s->xspool && !is_good(s));
 }
 
 static void hear_mail(struct smtp_client *s)

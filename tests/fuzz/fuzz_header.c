@@ -41,7 +41,7 @@ static void unfolded(struct str value)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct str text = {(const char *)data, size < 2048 ? size : 2048}, last = STR(""), other;
+    struct str text = {(const char *)data, size < 512 ? size : 512}, last = STR(""), other;
     struct header_field f;
     size_t end = header_end(text), n = walk(text, &last);
 
