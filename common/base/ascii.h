@@ -37,6 +37,14 @@ static inline bool ascii_is_print(char c)
     return c >= 0x20 && c < 0x7f;
 }
 
+/* `c`, or a question mark in the place of what may not be shown. */
+static inline char ascii_shown(char c)
+{
+    if (ascii_is_print(c))
+        return c;
+    return '?';
+}
+
 static inline bool ascii_is_8bit(char c)
 {
     return ((unsigned char)c & 0x80) != 0;

@@ -10,12 +10,12 @@ void base64_add(struct buf *out, struct str octets)
     for (size_t i = 0; i < octets.n; i += 3) {
         size_t have = octets.n - i < 3 ? octets.n - i : 3;
         uint32_t v = 0;
-        char quad[4];
+        char quad[4] = {'=', '=', '=', '='};
 
         for (size_t k = 0; k < 3; k++)
             v = v << 8 | (k < have ? (unsigned char)octets.p[i + k] : 0);
-        for (size_t k = 0; k < 4; k++)
-            quad[k] = k <= have ? letters[v >> (18 - 6 * k) & 63] : '=';
+        for (size_t k = 0; k <= have; k++)
+            quad[k] = letters[v >> (18 - 6 * k) & 63];
         buf_add(out, (struct str){quad, 4});
     }
 }

@@ -1,7 +1,6 @@
 #include "mail/address.h"
 
 #include "base/ascii.h"
-#include "base/buf.h"
 #include "base/utf8.h"
 
 #include <arpa/inet.h>
@@ -316,6 +315,16 @@ struct str address_domain(struct str address)
     return at < address.n ? str_skip(address, at + 1) : STR("");
 }
 
+void address_add(struct buf *out, struct str address)
+{
+    for (size_t i = 0; i < address.n; i++) {
+        if (ascii_is_8bit(address.p[i]))
+            buf_add_byte(out, address.p[i]);
+        else
+            buf_add_byte(out, ascii_shown(address.p[i]));
+    }
+}
+
 /* ---- addresses in the head of a letter: RFC 5322 3.4 and 4.4 ---- */
 
 static bool scan_comment(struct str *in)
@@ -366,8 +375,10 @@ static bool scan_quoted_word(struct str *in, struct buf *text)
             scan_byte(&s, '\\');
         if (s.p[0] == '\0')
             break;
-        if (s.p[0] != '\r' && s.p[0] != '\n')
-            buf_add_byte(text, s.p[0] == '\t' ? ' ' : s.p[0]);
+        if (s.p[0] == '\t')
+            buf_add_byte(text, ' ');
+        else if (s.p[0] != '\r' && s.p[0] != '\n')
+            buf_add_byte(text, s.p[0]);
         s = str_skip(s, 1);
     }
     if (!scan_byte(&s, '"')) {

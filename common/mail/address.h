@@ -11,6 +11,7 @@
 #define POSTA_ADDRESS_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/str.h"
 
 enum { /* RFC 5321 4.5.3.1, RFC 1035 2.3.4 */
@@ -52,6 +53,10 @@ struct str address_domain(struct str address);
 
 /* White space, folding and comments of a head (RFC 5322 3.2.2), as far as there are any. */
 void skip_cfws(struct str *in);
+
+/* Into a field of a head: what has been parsed stands as it is, a control character would not.
+ */
+void address_add(struct buf *out, struct str address);
 
 struct address {
     struct str name;    /* the display name, unquoted; "" where there is none */

@@ -44,7 +44,7 @@ struct date date_of(int64_t unix_s)
         .hour = (int)(second / 3600),
         .minute = (int)(second / 60 % 60),
         .second = (int)(second % 60),
-        .weekday = (int)((day + 4 + 7 * (int64_t)ERA_DAYS * 10) % 7),
+        .weekday = (int)((day - UNIX_MIN / DAY_SECONDS + 6) % 7), /* it was a Saturday */
     };
 
     d.year = (int)(year + era * ERA_YEARS + (d.month <= 2));
@@ -53,8 +53,8 @@ struct date date_of(int64_t unix_s)
 
 int64_t date_unix(const struct date *d)
 {
-    return days_of(d->year, d->month, d->day) * DAY_SECONDS + d->hour * 3600 + d->minute * 60 +
-           d->second;
+    return days_of(d->year, d->month, d->day) * DAY_SECONDS + d->hour * INT64_C(3600) +
+           d->minute * INT64_C(60) + d->second;
 }
 
 void date_print(struct buf *out, int64_t unix_s)

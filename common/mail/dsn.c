@@ -2,6 +2,7 @@
 
 #include "base/ascii.h"
 #include "base/utf8.h"
+#include "mail/address.h"
 #include "mail/date.h"
 #include "mail/header.h"
 #include "mail/trace.h"
@@ -15,18 +16,7 @@ static void add_shown(struct buf *out, struct str text)
     struct str s = str_first(text, DSN_TEXT_BYTES);
 
     for (size_t i = 0; i < s.n; i++)
-        buf_add_byte(out, ascii_is_print(s.p[i]) ? s.p[i] : '?');
-}
-
-/* An address has been parsed; in a report about an international one its octets are kept (RFC
- * 6533 has its own type for them, which old readers do not know). */
-static void add_address(struct buf *out, struct str address)
-{
-    for (size_t i = 0; i < address.n; i++) {
-        char c = address.p[i];
-
-        buf_add_byte(out, ascii_is_print(c) || ascii_is_8bit(c) ? c : '?');
-    }
+        buf_add_byte(out, ascii_shown(s.p[i]));
 }
 
 static void add_field(struct buf *out, const char *name, struct str value)
@@ -124,7 +114,7 @@ static void add_head(struct buf *out, const struct dsn *d)
     buf_add(out, STR("From: Mail Delivery System <MAILER-DAEMON@"));
     add_shown(out, d->hostname);
     buf_add(out, STR(">\nTo: <"));
-    add_address(out, d->to);
+    address_add(out, d->to);
     buf_add(out, STR(">\n"));
     buf_add(out, STR("Subject: "));
     buf_add(out, words[worst(d)].subject);
@@ -203,7 +193,7 @@ static void add_group(struct buf *out, const struct dsn *d, enum dsn_action acti
             buf_add(out, STR("\n\n"));
         }
         buf_add(out, STR("    <"));
-        add_address(out, d->rcpts[i].final);
+        address_add(out, d->rcpts[i].final);
         buf_add(out, STR(">\n"));
         add_reason(out, &d->rcpts[i]);
         any = true;
@@ -220,9 +210,12 @@ static void add_subject(struct buf *out, struct str value)
     struct str s = str_first(str_trim(value), DSN_TEXT_BYTES);
 
     buf_add(out, STR("    Subject: "));
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] != '\n' && s.p[i] != '\r')
-            buf_add_byte(out, ascii_is_print(s.p[i]) ? s.p[i] : s.p[i] == '\t' ? ' ' : '?');
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '\t')
+            buf_add_byte(out, ' ');
+        else if (s.p[i] != '\n' && s.p[i] != '\r')
+            buf_add_byte(out, ascii_shown(s.p[i]));
+    }
 }
 
 static void add_what_it_was(struct buf *out, const struct dsn *d)
@@ -298,7 +291,7 @@ static void add_typed(struct buf *out, const char *name, struct str type, struct
     else
         buf_add(out, utf8_is_ascii(address) ? STR("rfc822") : STR("utf-8"));
     buf_add(out, STR("; "));
-    add_address(out, address);
+    address_add(out, address);
     buf_add_byte(out, '\n');
 }
 

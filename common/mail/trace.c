@@ -1,6 +1,7 @@
 #include "mail/trace.h"
 
 #include "base/ascii.h"
+#include "mail/address.h"
 #include "mail/date.h"
 
 /* A word of a stranger's inside a field: nothing that ends a comment, a clause or a line. */
@@ -10,22 +11,17 @@ static void add_word(struct buf *out, struct str s)
 
     for (size_t i = 0; i < word.n; i++) {
         char c = word.p[i];
-        bool good = ascii_is_alnum(c) || (c && strchr("!#$%&'*+-./:=@[]^_{|}~", c));
 
-        buf_add_byte(out, good ? c : '?');
+        if (!ascii_is_alnum(c) && (c == '\0' || !strchr("!#$%&'*+-./:=@[]^_{|}~", c)))
+            c = '?';
+        buf_add_byte(out, c);
     }
 }
 
-/* An address in angle brackets. It has been parsed: what an address may hold is kept, quotes
- * and octets above ASCII too, so that it says who was meant. */
 static void add_path(struct buf *out, struct str address)
 {
     buf_add_byte(out, '<');
-    for (size_t i = 0; i < address.n; i++) {
-        char c = address.p[i];
-
-        buf_add_byte(out, ascii_is_print(c) || ascii_is_8bit(c) ? c : '?');
-    }
+    address_add(out, address);
     buf_add_byte(out, '>');
 }
 
@@ -111,11 +107,7 @@ void trace_return_path_print(struct buf *out, struct str reverse_path)
 void trace_delivered_to_print(struct buf *out, struct str address)
 {
     buf_add(out, STR("Delivered-To: "));
-    for (size_t i = 0; i < address.n; i++) {
-        char c = address.p[i];
-
-        buf_add_byte(out, ascii_is_print(c) || ascii_is_8bit(c) ? c : '?');
-    }
+    address_add(out, address);
     buf_add_byte(out, '\n');
 }
 

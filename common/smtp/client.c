@@ -1,14 +1,16 @@
 /*
  * The session, and the function that hears each answer:
  *
- *   GREETING --220--> EHLO --250--> READY --begin--> ENVELOPE --354--> BODY --dot--> RESULTS
- * --> READY [hear_greeting]    |  ^ |       [start]          [hear_envelope] [smtp_client_body]
- * [hear_result] |  | +-5xx--> HELO --250--> READY      |                              ^
- *            STARTTLS <+  +-- TLS (the program)                +------ XSPOOL answered
- * --------+ [hear_starttls]
+ *   GREETING --220--> EHLO --250--> READY --begin--> ENVELOPE --354--> BODY --dot--> RESULT
+ *                     |  ^ |          ^    [start]      |                              |
+ *                     |  | 5xx        |                 +--- XSPOOL is answered -------+
+ *                     |  | v          |                 |                              |
+ *          STARTTLS <-+  | HELO --250-+<-- nobody ------+<-------- the last -----------+
+ *             |          |            |
+ *             +--> TLS --+            +--quit--> QUIT --any--> CLOSED
  *
- *   READY --quit--> QUIT --any--> CLOSED; what should not come leads to CLOSED from everywhere
- * [fail]
+ * hear_greeting, hear_ehlo, hear_helo, hear_starttls, hear_envelope and hear_result take the
+ * answers; what should not come leads to CLOSED from everywhere (fail).
  *
  * In ENVELOPE two cursors walk over the same commands, RSET MAIL RCPT... DATA: `say` goes ahead
  * as far as the peer takes pipelining, `hear` follows with the replies. A reply with no command
@@ -25,20 +27,7 @@
 #include <stdlib.h>
 
 enum { INPUT_BYTES = 2 * SMTP_REPLY_BYTES }; /* read and not yet understood */
-
-enum state {
-    GREETING,
-    EHLO,
-    HELO,
-    STARTTLS,
-    TLS,
-    READY,
-    ENVELOPE,
-    BODY,
-    RESULTS,
-    QUIT,
-    CLOSED
-};
+enum state { GREETING, EHLO, HELO, STARTTLS, TLS, READY, ENVELOPE, BODY, RESULT, QUIT, CLOSED };
 
 enum stage { RSET, MAIL, RCPT, LAST, END };
 
@@ -71,7 +60,7 @@ struct smtp_client {
     struct cursor say, hear;
     struct smtp_reply mail_reply;
     size_t accepted; /* recipients, by RCPT                              */
-    size_t result;   /* RESULTS of LMTP: the recipient whose turn it is  */
+    size_t result;   /* RESULT of LMTP: the recipient whose turn it is  */
     struct dot_encoder dot;
 };
 
@@ -98,7 +87,7 @@ static void fail_protocol(struct smtp_client *s, const char *what)
 
 /* ---- commands ---- */
 
-/* Before the first command of those that are answered together. */
+/* Before the first of some commands that are answered together. */
 static void begin_group(struct smtp_client *s)
 {
     s->group_from = s->sent_n + s->out.n;
@@ -137,7 +126,6 @@ static void answer(struct smtp_client_rcpt *r, struct smtp_reply reply)
     r->reply = reply;
 }
 
-/* All that have no answer yet. */
 static void answer_rest(struct smtp_client *s, struct smtp_reply reply)
 {
     for (size_t i = 0; i < s->tx->nrcpts; i++)
@@ -282,6 +270,10 @@ static bool is_good(const struct smtp_client *s)
 
 static void become_ready(struct smtp_client *s)
 {
+    if (s->config.starttls_needed && !s->tls) {
+        fail(s, SMTP_REPLY(451, "4.7.4", "that server does not offer STARTTLS"));
+        return;
+    }
     s->state = READY;
     if (s->tx)
         start(s);
@@ -336,8 +328,6 @@ static void hear_ehlo(struct smtp_client *s)
     read_offers(s);
     if (!s->tls && s->config.starttls && s->offers & SMTP_EXT_STARTTLS)
         say_alone(s, STARTTLS, STR("STARTTLS"), STR(""));
-    else if (!s->tls && s->config.starttls_needed)
-        fail(s, SMTP_REPLY(451, "4.7.4", "that server does not offer STARTTLS"));
     else
         become_ready(s);
 }
@@ -346,8 +336,6 @@ static void hear_helo(struct smtp_client *s)
 {
     if (!is_good(s))
         fail(s, reply_reader_reply(&s->reply, &s->session));
-    else if (s->config.starttls_needed && !s->tls)
-        fail(s, SMTP_REPLY(451, "4.7.4", "that server does not offer STARTTLS"));
     else
         become_ready(s);
 }
@@ -425,7 +413,7 @@ static void hear_data(struct smtp_client *s)
 {
     if (s->reply.code == 354) {
         dot_encoder_init(&s->dot);
-        s->state = s->accepted ? BODY : RESULTS;
+        s->state = s->accepted ? BODY : RESULT;
         if (s->accepted)
             return;
         begin_group(s);
@@ -442,7 +430,7 @@ static void hear_data(struct smtp_client *s)
 static void hear_xspool(struct smtp_client *s)
 {
     if (s->accepted) {
-        s->state = RESULTS;
+        s->state = RESULT;
         hear_result(s);
     } else if (is_good(s)) {
         fail_protocol(s, "a letter for nobody was accepted");
@@ -503,7 +491,7 @@ static bool was_asked(const struct smtp_client *s)
         if (s->hear.stage == LAST) /* not before the last octet has left */
             return s->out.n == 0;
         return s->sent_n > s->group_from;
-    case RESULTS:
+    case RESULT:
         return s->out.n == 0;
     case EHLO:
     case HELO:
@@ -523,9 +511,8 @@ static bool was_asked(const struct smtp_client *s)
  * it comes, except that the results of LMTP are each a recipient's own. */
 static bool hear_odd(struct smtp_client *s)
 {
-    bool of_data = s->state == ENVELOPE && s->hear.stage == LAST && !s->xspool;
-    bool of_letter =
-        s->state == RESULTS || (s->state == ENVELOPE && s->hear.stage == LAST && s->xspool);
+    bool last = s->state == ENVELOPE && s->hear.stage == LAST;
+    bool of_data = last && !s->xspool, of_letter = s->state == RESULT || (last && s->xspool);
 
     if (s->reply.code / 100 == 3 && !(of_data && s->reply.code == 354))
         fail_protocol(s, "the answer does not fit");
@@ -538,7 +525,7 @@ static void hear(struct smtp_client *s)
 {
     static void (*const hears[])(struct smtp_client * s) = {
         [GREETING] = hear_greeting, [EHLO] = hear_ehlo,         [HELO] = hear_helo,
-        [STARTTLS] = hear_starttls, [ENVELOPE] = hear_envelope, [RESULTS] = hear_result,
+        [STARTTLS] = hear_starttls, [ENVELOPE] = hear_envelope, [RESULT] = hear_result,
     };
 
     if (!was_asked(s))
@@ -633,7 +620,7 @@ enum smtp_client_want smtp_client_next(struct smtp_client *s)
     case HELO:
     case STARTTLS:
     case ENVELOPE:
-    case RESULTS:
+    case RESULT:
     case QUIT:
         break;
     }
@@ -660,7 +647,7 @@ void smtp_client_body(struct smtp_client *s, struct str chunk, bool last)
         return;
     dot_encode_end(&s->dot, &s->out);
     handed(s);
-    s->state = RESULTS;
+    s->state = RESULT;
 }
 
 void smtp_client_tls_started(struct smtp_client *s)

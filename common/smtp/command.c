@@ -143,7 +143,8 @@ static void cmd_xspool(struct smtp_server *s, struct str arg)
     } else if (s->config->size_max && x.size > s->config->size_max) {
         struct smtp_reply why = SMTP_REPLY(552, "5.3.4", "the letter is too large");
 
-        /* it stands for a letter's answer, which LMTP gives for each recipient (RFC 2033 4.2) */
+        /* it stands for a letter's answer, which LMTP gives for each recipient (RFC 2033 4.2)
+         */
         for (size_t n = s->config->kind == SMTP_LMTP ? s->nrcpts : 1; n > 1; n--)
             smtp_say(s, why);
         smtp_refuse(s, why);

@@ -160,8 +160,10 @@ static void encode_piece(struct dot_encoder *e, struct str *in, struct buf *out)
         *to++ = '.';
     if (text.n)
         memcpy(to, text.p, text.n);
-    if (line_end)
-        memcpy(to + text.n, "\r\n", 2);
+    if (line_end) {
+        to[text.n] = '\r';
+        to[text.n + 1] = '\n';
+    }
     buf_grown(out, dot + text.n + (line_end ? 2 : 0));
 }
 

@@ -1,7 +1,7 @@
 /*
- * smtp_script - a server for a client session, as lines of a dialogue: "S: " is what it says, in
- * one piece for lines that follow each other, "C: " what it must have heard before. Lines are
- * joined by CRLF; "\\" at the end of an S line leaves its CRLF out.
+ * smtp_script - a server for a client session, as lines of a dialogue: "S: " is what it says,
+ * in one piece for lines that follow each other, "C: " what it must have heard before. Lines
+ * are joined by CRLF; "\\" at the end of an S line leaves its CRLF out.
  */
 #ifndef POSTA_TEST_SMTP_SCRIPT_H
 #define POSTA_TEST_SMTP_SCRIPT_H
@@ -83,7 +83,9 @@ static inline void script_prepare(struct script_run *r)
     for (size_t i = 0; i < n; i++) {
         memcpy(r->addresses[i], "x@d", 4);
         r->addresses[i][0] = s->rcpts[i];
-        r->rcpts[i] = (struct smtp_client_rcpt){.rcpt.forward_path = {r->addresses[i], 3}};
+        r->rcpts[i] = (struct smtp_client_rcpt){
+            .rcpt.forward_path = {r->addresses[i], 3}
+        };
     }
 }
 
@@ -132,9 +134,10 @@ static inline bool script_turn(struct script_run *r)
     }
 }
 
-/* Plays all of it, in pieces of `step` bytes. What the client said that was not expected goes into
- * the log, as does the end. */
-static inline void script_play(struct script_run *r, const struct script *s, size_t step, bool early)
+/* Plays all of it, in pieces of `step` bytes. What the client said that was not expected goes
+ * into the log, as does the end. */
+static inline void script_play(struct script_run *r, const struct script *s, size_t step,
+                               bool early)
 {
     const char *at = s->lines;
     struct buf heard, said;
