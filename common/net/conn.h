@@ -76,9 +76,9 @@ struct conn_options {
 };
 
 /* Takes over the connected socket `fd`. `make(arg, c)` returns the session, or NULL to have it
- * closed; the peer's address and credentials can be asked for inside it. All else is called later, from the
- * loop: neither this nor conn_wake() enters another callback. `o` is needed during the call
- * only, what it points at as long as the connection. */
+ * closed; the peer's address and credentials can be asked for inside it. All else is called
+ * later, from the loop: neither this nor conn_wake() enters another callback. `o` is needed
+ * during the call only, what it points at as long as the connection. */
 struct conn *conn_new(struct loop *l, int fd, const struct conn_options *o,
                       void *(*make)(void *arg, struct conn *c), void *arg);
 

@@ -20,16 +20,19 @@ struct tls_info {
     const char *version; /* "TLS1_3"                       */
     const char *cipher;  /* "TLS_AES_256_GCM_SHA384"       */
     int bits;
-    const char *binding_name;   /* "tls-exporter" or "tls-unique": RFC 9266, RFC 5929 */
+    const char *binding_name; /* "tls-exporter" or "tls-unique": RFC 9266, RFC 5929 */
     unsigned char binding[64];
     size_t binding_n;
 };
 
-/* PEM bytes of a chain and its key; refused when they do not match, E_SYNTAX with OpenSSL's words.
- * `service`: "smtp", "imap", "pop3": the ALPN name and the ticket context with `port_name`. */
-struct tls_context *tls_context_server(struct str chain_pem, struct str key_pem, const char *service,
-                                       const char *port_name, struct err *err);
-struct tls_context *tls_context_client(const char *ca_file, struct err *err); /* NULL: no verification */
+/* PEM bytes of a chain and its key; refused when they do not match, E_SYNTAX with OpenSSL's
+ * words. `service`: "smtp", "imap", "pop3": the ALPN name and the ticket context with
+ * `port_name`. */
+struct tls_context *tls_context_server(struct str chain_pem, struct str key_pem,
+                                       const char *service, const char *port_name,
+                                       struct err *err);
+struct tls_context *tls_context_client(const char *ca_file,
+                                       struct err *err); /* NULL: no verification */
 struct tls_context *tls_context_ref(struct tls_context *c);
 void tls_context_unref(struct tls_context *c); /* accepts NULL */
 
@@ -46,7 +49,8 @@ enum tls_result {
 /* All append cipher text for the peer to `out`. `in` is consumed from the front. */
 enum tls_result tls_handshake(struct tls *t, struct str *in, struct buf *out);
 /* Plain text goes to `to` (at most `room`), *n says how much. */
-enum tls_result tls_read(struct tls *t, struct str *in, char *to, size_t room, size_t *n, struct buf *out);
+enum tls_result tls_read(struct tls *t, struct str *in, char *to, size_t room, size_t *n,
+                         struct buf *out);
 enum tls_result tls_write(struct tls *t, struct str plain, struct buf *out);
 void tls_close(struct tls *t, struct buf *out); /* close_notify */
 

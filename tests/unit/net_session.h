@@ -43,6 +43,7 @@ struct toys {
     struct jobs *pool;
     struct toy *last;
     uint64_t deadline_ms;
+    size_t fed; /* bytes */
     unsigned made, freed, closed, expired, tls, turns;
     int error;
     bool rearm; /* `expired` sets a new deadline instead of closing */
@@ -53,6 +54,7 @@ static struct toys toys;
 
 static void toy_feed(void *session, struct str in)
 {
+    toys.fed += in.n;
     buf_add(&((struct toy *)session)->in, in);
 }
 

@@ -277,6 +277,35 @@ static void test_gone_during_job(void **state)
     close(gate[1]);
 }
 
+/* X19: the peer goes after each byte, in order or not, read or not: nothing stays behind. */
+static void test_vanish_anywhere(void **state)
+{
+    static const char dialogue[] = "echo one\njob two\nbig 200000\nwait three\nquit\n";
+    struct jobs_options o = {.name = "test", .threads = 2, .work = work};
+
+    (void)state;
+    toys.pool = jobs_new(loop, &o);
+    for (size_t n = 0; n < sizeof(dialogue); n++)
+        for (int how = 0; how < 4; how++) {
+            size_t fed = toys.fed;
+            int fd = tcp_pair(&clear);
+
+            assert_int_equal(send(fd, dialogue, n, MSG_NOSIGNAL), (int)n);
+            while (how & 1 && toys.fed < fed + n)
+                loop_turn(loop);
+            if (how & 2)
+                setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0},
+                           sizeof(struct linger));
+            close(fd);
+            while (toys.last && !(toys.last->busy && toys.last->c->eof))
+                loop_turn(loop);
+            if (toys.last)
+                conn_abort(toys.last->c); /* at its end, busy with what never comes */
+        }
+    want_freed(loop);
+    jobs_free(toys.pool);
+}
+
 static void test_late_after_job(void **state)
 {
     int gate[2];
@@ -447,12 +476,25 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(dialogue),      T(single_bytes),       T(busy),
-        T(back_pressure), T(half_close),         T(linger),
-        T(deadline),      T(deadline_set_again), T(deadline_when_blocked),
-        T(job),           T(gone_during_job),    T(late_after_job),
-        T(hold),          T(early_bytes),        T(names),
-        T(dial),          T(dial_unix),          T(each),
+        T(dialogue),
+        T(single_bytes),
+        T(busy),
+        T(back_pressure),
+        T(half_close),
+        T(linger),
+        T(deadline),
+        T(deadline_set_again),
+        T(deadline_when_blocked),
+        T(job),
+        T(gone_during_job),
+        T(late_after_job),
+        T(vanish_anywhere),
+        T(hold),
+        T(early_bytes),
+        T(names),
+        T(dial),
+        T(dial_unix),
+        T(each),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
