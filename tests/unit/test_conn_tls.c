@@ -259,6 +259,23 @@ static void test_half_close(void **state)
     want_freed(loop);
 }
 
+/* Good-bye without a word before it ends the connection, though the socket is still open. */
+static void test_goodbye(void **state)
+{
+    struct buf out;
+
+    (void)state;
+    meet();
+    peer_shake(SIZE_MAX);
+    peer_want("hello\n");
+    buf_init(&out, 1 << 16);
+    tls_close(peer.tls, &out);
+    peer_send(&out, SIZE_MAX);
+    want_freed(loop);
+    assert_int_equal(toys.closed, 1);
+    assert_int_equal(toys.error, 0);
+}
+
 /* T13: nobody waits for a handshake for ever, and there is nothing that could be said. */
 static void test_deadline_in_handshake(void **state)
 {
@@ -352,6 +369,7 @@ int main(void)
         T(garbage),
         T(back_pressure),
         T(half_close),
+        T(goodbye),
         T(deadline_in_handshake),
         T(vanished_in_handshake),
         T(client),
