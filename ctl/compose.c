@@ -48,6 +48,14 @@ static bool begins_with_field(struct str letter)
 
 /* ---- the addresses ---- */
 
+struct str compose_origin(struct str hostname)
+{
+    size_t dot = str_find(hostname, '.');
+    struct str rest = str_skip(hostname, dot < hostname.n ? dot + 1 : dot);
+
+    return str_find(rest, '.') < rest.n ? rest : hostname;
+}
+
 static bool add_rcpt(struct composed *out, const struct compose_context *c, struct str address)
 {
     for (size_t i = 0; i < out->nrcpts; i++)
@@ -61,7 +69,7 @@ static bool add_rcpt(struct composed *out, const struct compose_context *c, stru
     return true;
 }
 
-/* "alice" is alice@HOSTNAME; everything else has to be a mailbox. */
+/* "alice" is alice@ORIGIN; everything else has to be a mailbox. */
 static bool whole_address(struct arena *a, const struct compose_context *c, struct str text,
                           struct str *out)
 {
@@ -71,7 +79,7 @@ static bool whole_address(struct arena *a, const struct compose_context *c, stru
     if (address_parse(a, text, out))
         return true;
     return str_find(text, '@') == text.n &&
-           address_parse(a, arena_printf(a, "%.*s@%.*s", STR_ARGS(text), STR_ARGS(c->hostname)),
+           address_parse(a, arena_printf(a, "%.*s@%.*s", STR_ARGS(text), STR_ARGS(c->origin)),
                          out);
 }
 
@@ -99,7 +107,7 @@ static struct str complete_names(struct arena *a, const struct compose_context *
 
         buf_add(&out, word);
         if (bare_name(word))
-            buf_addf(&out, "@%.*s", STR_ARGS(c->hostname));
+            buf_addf(&out, "@%.*s", STR_ARGS(c->origin));
         if (n < rest.n)
             buf_add_byte(&out, ',');
         rest = str_skip(rest, n < rest.n ? n + 1 : n);

@@ -6,7 +6,7 @@
  *   - with -t the recipients are those of To, Cc and Bcc, or, where the letter was sent on, of
  * the Resent- fields alone (RFC 5322 3.6.6), besides those of the command line;
  *   - Bcc goes; Date, From and Message-ID come where they are missing (RFC 6409 8);
- *   - a name without a domain is one of this host's.
+ *   - a name without a domain gets the origin's.
  */
 #ifndef POSTA_CTL_COMPOSE_H
 #define POSTA_CTL_COMPOSE_H
@@ -18,7 +18,8 @@
 #include "ctl/sendmail_args.h"
 
 struct compose_context {
-    struct str hostname; /* for names without a domain        */
+    struct str hostname; /* for a missing Message-ID             */
+    struct str origin;   /* the domain of names without one: compose_origin() */
     struct str login;    /* who calls: "alice"                */
     struct id id;        /* for a missing Message-ID          */
     int64_t now_s;
@@ -34,6 +35,10 @@ struct composed {
     bool utf8;          /* an address needs SMTPUTF8          */
     uint64_t wire_size; /* with CRLF                         */
 };
+
+/* "mail.example.org" writes for example.org: the host's name without its first label, where two
+ * are left (Postfix calls it $mydomain). */
+struct str compose_origin(struct str hostname);
 
 /* Strings live as long as `a`. E_SYNTAX: an address is none; E_NOT_FOUND: no recipient;
  * E_LIMIT: too many. */

@@ -189,7 +189,12 @@ static void show_text(struct buf *out, struct str text, unsigned depth)
         line = str_first(text, str_find(text, '\n'));
         text = str_skip(text, line.n < text.n ? line.n + 1 : line.n);
         buf_addf(out, "%*s", (int)depth * 2 + 2, "");
-        output_safe(out, line);
+        for (struct str part; line.n; line = str_skip(line, part.n + (part.n < line.n))) {
+            part = str_first(line, str_find(line, '\t'));
+            output_safe(out, part);
+            if (part.n < line.n)
+                buf_add(out, STR("    "));
+        }
         buf_add_byte(out, '\n');
     }
 }

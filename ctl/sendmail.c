@@ -111,6 +111,7 @@ static int send_letter(const struct config *config, const struct sendmail_args *
     const struct passwd *pw = getpwuid(getuid());
     struct compose_context context = {
         .hostname = str_c(config->hostname),
+        .origin = compose_origin(str_c(config->hostname)),
         .login = pw ? str_c(pw->pw_name) : STR("nobody"),
         .now_s = (int64_t)(clock_wall_ms() / 1000),
         .rcpts_max = config->limits.recipients,

@@ -37,8 +37,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *rcpts[] = {"bob@example.test"};
     struct sendmail_args args = {.rcpts = rcpts, .nrcpts = 1};
-    struct compose_context context = {
-        .hostname = STR("mail.example.test"), .login = STR("alice"), .rcpts_max = 10};
+    struct compose_context context = {.hostname = STR("mail.example.test"),
+                                      .origin = STR("example.test"),
+                                      .login = STR("alice"),
+                                      .rcpts_max = 10};
     struct composed first, second;
     struct arena a;
 

@@ -100,8 +100,10 @@ static struct world *world(void)
     static struct world w;
 
     w = (struct world){
-        .context = {
-                    .hostname = STR("mail.example.test"), .login = STR("alice"), .rcpts_max = 5}
+        .context = {.hostname = STR("mail.example.test"),
+                    .origin = STR("example.test"),
+                    .login = STR("alice"),
+                    .rcpts_max = 5}
     };
     arena_init(&w.arena);
     memcpy(w.context.id.text, "01jd0000000000000000000", ID_LETTERS);
@@ -140,8 +142,8 @@ static void rcpts_come_from_the_head_and_bcc_goes(void **state)
     assert_string_equal(w->out.rcpts[0].p, "bob@example.test");
     assert_string_equal(w->out.rcpts[1].p, "carol@example.test");
     assert_string_equal(w->out.rcpts[2].p, "dave@example.test");
-    assert_string_equal(w->out.rcpts[3].p, "eve@mail.example.test");
-    assert_string_equal(w->out.sender.p, "alice@mail.example.test");
+    assert_string_equal(w->out.rcpts[3].p, "eve@example.test");
+    assert_string_equal(w->out.sender.p, "alice@example.test");
     snprintf(letter, sizeof(letter),
              "%sTo: Bob <bob@example.test>,\n carol@example.test\nCc: BOB@example.test, "
              "eve\nSubject: x\n\n"
@@ -178,7 +180,7 @@ static void what_is_missing_is_added_in_front(void **state)
     assert_int_equal(run(w, "hello\nworld\n"), 0);
     assert_string_equal(buf_c(&w->out.letter),
                         "Date: Thu, 1 Jan 1970 00:00:00 +0000\n"
-                        "From: \"Cron \\\"D\\\" Bcc: x\" <alice@mail.example.test>\n"
+                        "From: \"Cron \\\"D\\\" Bcc: x\" <alice@example.test>\n"
                         "Message-ID: <01jd0000000000000000000@mail.example.test>\n"
                         "\n"
                         "hello\nworld\n");
@@ -302,6 +304,23 @@ static void the_size_on_the_wire_counts_crlf(void **state)
     end(w);
 }
 
+static void names_get_the_domain_of_the_host(void **state)
+{
+    static const struct {
+        struct str hostname;
+        const char *want;
+    } rows[] = {
+        {STR_LIT("mail.example.org"), "example.org"  },
+        {STR_LIT("a.b.example.org"),  "b.example.org"},
+        {STR_LIT("example.org"),      "example.org"  },
+        {STR_LIT("localhost"),        "localhost"    },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_string_equal(compose_origin(rows[i].hostname).p, rows[i].want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +333,7 @@ int main(void)
         cmocka_unit_test(addresses_that_are_none_are_refused),
         cmocka_unit_test(no_recipient_and_too_many),
         cmocka_unit_test(ends_of_lines_and_of_the_letter),
+        cmocka_unit_test(names_get_the_domain_of_the_host),
         cmocka_unit_test(the_size_on_the_wire_counts_crlf),
     };
 
