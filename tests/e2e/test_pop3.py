@@ -1,4 +1,5 @@
 """POP3 against the running program: the dialogues of tests/transcripts, and the rows that need a disk, a crash or another box."""
+import itertools
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ from test_transcripts import LIMITS, Player, unescape
 
 FILES = sorted(f for f in (ROOT / "tests/transcripts").glob("pop3-*.txt") if "\n@memory" not in "\n" + f.read_text())
 ALICE = "alice@" + DOMAIN
+NAMES = itertools.count()  # a Maildir never uses a name again
 
 
 def put(posta, user, letters):
@@ -23,7 +25,7 @@ def put(posta, user, letters):
     for f in posta.letters(user):
         f.unlink()
     for i, text in enumerate(letters):
-        (d / "new" / f"{1700000000 + i}.M{i}P1.elsewhere").write_bytes(text)
+        (d / "new" / f"{1700000000 + i}.M{next(NAMES)}P1.elsewhere").write_bytes(text)
     if posta.uid:
         for f in [d.parent, d, *d.rglob("*")]:
             os.chown(f, posta.uid, posta.uid)
@@ -309,7 +311,7 @@ def test_many_at_once(house):
 def test_f04_strangers_at_auth_sock(house):
     """What is no request ends the connection, and authd lives."""
     posta = house["plain"]
-    for noise in (b"\0" * 100, b"AUTH\n", b"x" * 100000, b"CONT\t1\tQQ==\n", b"AUTH\t1\tsmtp\tPLAIN\t-\t-\t-\tclear\t-\n" * 2):
+    for noise in (b"\0" * 100 + b"\n", b"AUTH\n", b"x" * 100000, b"CONT\t1\tQQ==\n", b"AUTH\t1\tsmtp\tPLAIN\t-\t-\t-\tclear\t-\n" * 2):
         s = socket.socket(socket.AF_UNIX)
         s.settimeout(PATIENCE)
         s.connect(str(posta.run / "auth.sock"))
