@@ -65,6 +65,7 @@ static void parses(void **state)
         {STR_LIT("Sun, 22 Nov 2026 16:20:17 -0530"),                     1795384217},
         {STR_LIT("sun, 22 nov 2026 21:50 GMT"),                          1795384200},
         {STR_LIT("Sun, 22 Nov 26 21:50:17 UT"),                          1795384217},
+        {STR_LIT("1 Jan 50 00:00:00 +0000"),                             -631152000},
         {STR_LIT("22 Nov 126 21:50:17 Z"),                               1795384217},
         {STR_LIT("Sun, 22 Nov 2026 16:50:17 EST"),                       1795384217},
         {STR_LIT("Sun, 22 Nov 2026 14:50:17 pdt (summer)"),              1795384217},

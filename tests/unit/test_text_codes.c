@@ -65,6 +65,7 @@ static void xtext_both_ways(void **state)
     check_decode(xtext_decode, STR("a+2"), false, STR("1234"));
     check_decode(xtext_decode, STR("+ZZ"), false, STR("1234"));
     check_decode(xtext_decode, STR("+2b"), false, STR("1234"));
+    check_decode(xtext_decode, STR("+b2"), false, STR("1234"));
     check_decode(xtext_decode, STR("a=b"), false, STR("1234"));
     check_decode(xtext_decode, STR("a b"), false, STR("1234"));
     check_decode(xtext_decode, STR("a\x80"), false, STR("1234"));
