@@ -160,11 +160,11 @@ static void test_by_name(void **state)
     greet(fd, xspool);
     want_transaction(fd, 0, 2);
     assert_int_equal(handover_active(pool), 1);
-    put(fd, "250 ok\r\n250 ok\r\n250 ok\r\n250 2.0.0 bob has it\r\n452 4.2.2 full\r\n");
+    put(fd, "250 ok\r\n250 ok\r\n250 ok\r\n452 4.2.2 full\r\n250 2.0.0 carol has it\r\n");
     wait_done(1);
     assert_int_equal(jobs[0].err.code, 0);
-    assert_int_equal(seen.code[0][0], 250);
-    assert_int_equal(seen.code[0][1], 452);
+    assert_int_equal(seen.code[0][0], 452);
+    assert_int_equal(seen.code[0][1], 250);
     submit(1, 1);
     want_transaction(fd, 1, 1);
     put(fd, "250 ok\r\n250 ok\r\n250 2.0.0 taken\r\n");
