@@ -311,7 +311,7 @@ def test_many_at_once(house):
 def test_f04_strangers_at_auth_sock(house):
     """What is no request ends the connection, and authd lives."""
     posta = house["plain"]
-    for noise in (b"\0" * 100 + b"\n", b"AUTH\n", b"x" * 100000, b"CONT\t1\tQQ==\n", b"AUTH\t1\tsmtp\tPLAIN\t-\t-\t-\tclear\t-\n" * 2):
+    for noise in (b"\0" * 100 + b"\n", b"AUTH\n", b"x" * 100000, b"CONT\t1\tQQ==\n", b"AUTH\t1\tsmtp\tLOGIN\t-\t-\t-\ttls\t-\n" * 2):
         s = socket.socket(socket.AF_UNIX)
         s.settimeout(PATIENCE)
         s.connect(str(posta.run / "auth.sock"))
