@@ -2,14 +2,15 @@
 # posta.sh start|boot|stop|profile - posta as a peer of the mail server benchmark: 1,000 users at bench.test, everything on
 # 127.0.0.1 and below one directory. `start` prints the path of a profile (KEY=VALUE lines) for the load driver.
 #
-# POSTA_BUILD names the build (default build-run, optimised); PEER_BASE the directory; USERS how many.
+# BENCH_PORT_BASE moves the ports (14000); POSTA_BUILD names the build (default build-run, optimised); PEER_BASE the directory; USERS how many.
 set -eu
 here=$(cd "$(dirname "$0")/../.." && pwd)
 build=${POSTA_BUILD:-$here/build-run}
 B=${PEER_BASE:-${TMPDIR:-/tmp}/bench-posta}
 USERS=${USERS:-1000}
 MUID=${MAIL_UID:-5001}
-P25=14025 P587=14587 P465=14465 P110=14110 P995=14995 PLMTP=14024 SINK=12600
+base=${BENCH_PORT_BASE:-14000}
+P25=$((base + 25)) P587=$((base + 587)) P465=$((base + 465)) P110=$((base + 110)) P995=$((base + 995)) PLMTP=$((base + 24)) SINK=12600
 
 as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=$MUID --regid=$MUID --clear-groups "$@"; else "$@"; fi; }
 posta() { as "$build/ctl/posta" -c "$B/posta.conf" "$@"; }
@@ -33,6 +34,10 @@ CONF
     posta domain list | grep -q bench.test && return
     posta domain add bench.test
     for ((i = 0; i < USERS; i++)); do printf 'u%04d@bench.test bench\n' $i; done | posta user add --batch >/dev/null
+    for ((i = 0; i < USERS; i++)); do
+        printf -v d '%s/state/mail/bench.test/u%04d' "$B" $i
+        as mkdir -p -m 700 "$d/cur" "$d/new" "$d/tmp"
+    done
 }
 
 profile() {
