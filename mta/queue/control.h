@@ -10,8 +10,8 @@
  *   FLUSH                     all due now, and their back-off begins anew
  *   HOLD id|*, RELEASE id|*   remembered over restarts
  *   DELETE id|*               nobody is told
- *   TRACE id                  {"id", "time", "box", "text"} a hop, also of letters about this
- * one STATUS                    counters
+ *   TRACE id                  {"id", "time", "box", "text"} a hop, letters about it too
+ *   STATUS                    counters
  *
  * "state" is due, trying, later, held or no-road; "next_try" a time (RFC 3339) or null; "age"
  * in seconds. A peer that does not read is not written for: a listing goes on where it stood

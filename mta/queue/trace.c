@@ -16,8 +16,8 @@ enum {
 };
 
 static const char *const migrations[] = {
-    "CREATE TABLE journey (id TEXT PRIMARY KEY, parent TEXT, ended_ms INTEGER NOT NULL,"
-    " text TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE journey (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, parent TEXT,"
+    " ended_ms INTEGER NOT NULL, text TEXT NOT NULL);"
     "CREATE INDEX journey_parent ON journey (parent) WHERE parent IS NOT NULL;",
 };
 
@@ -235,11 +235,11 @@ static int open_db(struct trace *t, const char *path, struct err *err)
         struct db_stmt **to;
         const char *sql;
     } all[] = {
-        {&t->add,      "INSERT OR REPLACE INTO journey VALUES (?1, ?2, ?3, ?4)"    },
-        {&t->find,     "SELECT id, text FROM journey WHERE id = ?1"                },
-        {&t->children, "SELECT id, text FROM journey WHERE parent = ?1 ORDER BY id"},
-        {&t->prune,    "DELETE FROM journey WHERE id <= (SELECT id FROM journey ORDER BY id DESC"
-                    " LIMIT 1 OFFSET ?1)"                       },
+        {&t->add,
+         "INSERT OR REPLACE INTO journey (id, parent, ended_ms, text) VALUES (?1, ?2, ?3, ?4)"},
+        {&t->find,     "SELECT id, text FROM journey WHERE id = ?1"                           },
+        {&t->children, "SELECT id, text FROM journey WHERE parent = ?1 ORDER BY id"           },
+        {&t->prune,    "DELETE FROM journey WHERE n <= (SELECT max(n) FROM journey) - ?1"     },
     };
     int rc = db_open(path, DB_CACHE, &schema, &t->db, err);
 
