@@ -354,13 +354,19 @@ static void hear_starttls(struct smtp_client *s)
         become_ready(s);
 }
 
+/* A server that did not understand XSPOOL still has the transaction open (RFC 5321 4.2.2). */
+static bool command_refused(const struct smtp_client *s)
+{
+    return s->xspool && s->reply.code >= 500 && s->reply.code <= 504;
+}
+
 /* The letter or its name has its answer, the same for all that were accepted. */
 static void hear_end(struct smtp_client *s)
 {
     struct smtp_reply r = reply_reader_reply(&s->reply, &s->transaction);
 
     answer_rest(s, r);
-    over(s, s->xspool && !is_good(s)); /* a refused command leaves the transaction open */
+    over(s, command_refused(s));
     if (s->reply.code == 421)
         fail(s, r);
 }
@@ -383,7 +389,7 @@ static void hear_result(struct smtp_client *s)
         s->result++;
     answer(&tx->rcpts[s->result], reply_reader_reply(&s->reply, &s->transaction));
     if (--s->accepted == 0)
-        over(s, s->xspool && !is_good(s));
+        over(s, command_refused(s));
 }
 
 static void hear_mail(struct smtp_client *s)
