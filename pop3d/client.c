@@ -28,6 +28,7 @@ struct client {
     struct clients *all;
     struct conn *conn;
     struct pop3_config config;
+    uint64_t number; /* in transcripts */
     struct pop3_session *session;
     const struct pop3_request *req;
     struct arena arena; /* of the login */
@@ -250,7 +251,7 @@ static void tell_entries(struct client *cl)
 static void give_piece(struct client *cl, struct str piece, bool last)
 {
     cl->sent += piece.n;
-    cl->retrieved += last;
+    cl->retrieved += last && !cl->req->top;
     pop3_answer_letter(cl->session, piece, last);
 }
 
@@ -309,6 +310,7 @@ static void *make(struct clients *cs, struct conn *c, bool tls)
     cl->all = cs;
     cl->conn = c;
     cl->config = cs->session;
+    cl->number = ++cs->connections;
     cl->session = pop3_new(&cl->config, tls);
     arena_init(&cl->arena);
     cs->n++;
@@ -342,6 +344,23 @@ static void start_waiting(struct client *cl, struct conn *c)
                   (uint64_t)(in ? limits->idle_pop3_seconds : limits->command_seconds) * 1000);
 }
 
+/* With log.transcript: what was said, in both directions. */
+static void write_down(const struct client *cl, char direction, struct str lines)
+{
+    struct str line;
+    char name[32];
+
+    if (!cl->config.transcript)
+        return;
+    snprintf(name, sizeof(name), "pop3d-%llu", (unsigned long long)cl->number);
+    while (scan_until(&lines, '\n', &line)) {
+        scan_byte(&lines, '\n');
+        if (line.n && line.p[line.n - 1] == '\r')
+            line.n--;
+        log_transcript(name, direction, line);
+    }
+}
+
 static enum turn client_turn(void *session, struct conn *c)
 {
     struct client *cl = session;
@@ -350,7 +369,10 @@ static enum turn client_turn(void *session, struct conn *c)
     if (cl->waiting)
         return TURN_BUSY;
     for (;; did = true) {
-        switch (pop3_next(cl->session, &cl->req)) {
+        enum pop3_want want = pop3_next(cl->session, &cl->req);
+
+        write_down(cl, '<', pop3_heard(cl->session));
+        switch (want) {
         case POP3_WANT_INPUT:
             if (cl->all->draining && pop3_idle(cl->session)) {
                 pop3_end(cl->session, "[SYS/TEMP] the server is going down");
@@ -400,7 +422,10 @@ static struct str client_output(const void *session)
 
 static void client_sent(void *session, size_t n)
 {
-    pop3_sent(((struct client *)session)->session, n);
+    struct client *cl = session;
+
+    write_down(cl, '>', str_first(pop3_output(cl->session), n));
+    pop3_sent(cl->session, n);
 }
 
 static void client_tls_started(void *session, struct conn *c)

@@ -26,13 +26,12 @@ struct clients {
     const char *state_dir;
     struct config_limits limits;
     struct pop3_config session; /* stls: of the port in clear */
-    bool transcript;
-    struct jobs *maildrops; /* opening and removing: directories, flushes */
-    struct jobs *letters;   /* reading                                    */
+    struct jobs *maildrops;     /* opening and removing: directories, flushes */
+    struct jobs *letters;       /* reading                                    */
     bool draining;
     unsigned n;
-    uint64_t logins, retrieved, deleted; /* since the start */
-    void (*empty)(void *arg);            /* draining, and the last one has gone */
+    uint64_t connections, logins, retrieved, deleted; /* since the start */
+    void (*empty)(void *arg);                         /* draining, and the last one has gone */
     void *arg;
 };
 

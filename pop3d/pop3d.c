@@ -55,9 +55,9 @@ static int load_tls(struct program *p, struct pop3d *d, struct err *err)
 static void use_config(struct pop3d *d, const struct config *c)
 {
     d->clients.limits = c->limits;
-    d->clients.transcript = c->log.transcript;
     d->clients.session = (struct pop3_config){.stls = d->tls[CLEAR] != NULL,
                                               .clear_auth = c->lab.clear_auth,
+                                              .transcript = c->log.transcript,
                                               .auth_failures = c->limits.auth_failures,
                                               .bad_commands = c->limits.bad_commands,
                                               .junk_commands = c->limits.junk_commands};

@@ -34,6 +34,7 @@ enum {
 struct pop3_config {
     bool stls;       /* offered while in clear                        */
     bool clear_auth; /* USER and AUTH without TLS: only in a lab       */
+    bool transcript; /* pop3_heard() is kept                          */
     uint32_t auth_failures, bad_commands, junk_commands; /* a session, then it ends */
 };
 
@@ -63,6 +64,7 @@ struct pop3_request {
     uint32_t first, count; /* letters, counted from 0 */
     bool uidl;             /* the entries' names are wanted, not their sizes */
     bool start;
+    bool top; /* of the letter, for TOP: it does not count as retrieved */
     const bool *marked;
 };
 
@@ -101,6 +103,10 @@ void pop3_answer_commit(struct pop3_session *s, bool good);
 /* The program ends the session without touching the maildrop: in silence when the time is up
  * (RFC 1939 3), or with words. Allowed at any time. */
 void pop3_end(struct pop3_session *s, const char *words);
+
+/* For transcripts: the lines that the last pop3_next() took, each with LF, "***" where a secret
+ * stood. */
+struct str pop3_heard(const struct pop3_session *s);
 
 /* No command is half read and nothing is under way: a good moment to end for shutdown. */
 bool pop3_idle(const struct pop3_session *s);

@@ -452,6 +452,32 @@ static void test_top_reads_no_more_than_it_needs(void **state)
     assert_true(said_ends("\r\n\r\n1\r\n2\r\n3\r\n.\r\n"));
 }
 
+/* What is written down shows no secret. */
+static void test_u19_transcript(void **state)
+{
+    static const struct {
+        struct str said, heard;
+    } rows[] = {
+        {STR_LIT("USER alice\r\n"),          STR_LIT("USER alice\n")    },
+        {STR_LIT("pass secret\r\n"),         STR_LIT("pass ***\n")      },
+        {STR_LIT("AUTH PLAIN AGEAYg==\r\n"), STR_LIT("AUTH PLAIN ***\n")},
+        {STR_LIT("AUTH PLAIN\r\n"),          STR_LIT("AUTH PLAIN\n")    },
+        {STR_LIT("AGEAYg==\r\n"),            STR_LIT("***\n")           },
+        {STR_LIT("NOOP\r\nNOOP\r\n"),        STR_LIT("NOOP\nNOOP\n")    },
+    };
+    const struct pop3_request *r;
+
+    (void)state;
+    w.config.transcript = true;
+    w.config.auth_failures = 10;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        pop3_feed(s, rows[i].said);
+        pop3_next(s, &r);
+        assert_true(str_eq(pop3_heard(s), rows[i].heard));
+        send(STR(""));
+    }
+}
+
 static void test_idle_and_rest(void **state)
 {
     (void)state;
@@ -491,6 +517,7 @@ int main(void)
         TEST(test_back_pressure),
         TEST(test_a_letter_that_goes),
         TEST(test_top_reads_no_more_than_it_needs),
+        TEST(test_u19_transcript),
         TEST(test_idle_and_rest),
     };
 
