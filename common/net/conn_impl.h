@@ -49,6 +49,7 @@ struct conn {
     void (*gone)(void *arg, struct conn *c); /* the listener counts */
     void *gone_arg;
     bool is_unix;
+    bool counted; /* in the table of addresses */
     struct {
         char text[INET6_ADDRSTRLEN];
         int port; /* -1: not asked for yet */

@@ -2,19 +2,22 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 enum { THREAD_STACK_BYTES = 1024 * 1024 };
 
+/* Held for a few instructions by whoever puts a job in or takes some out: to wait for it in the
+ * kernel would cost more than to try again. What is finished needs no lock. */
 struct jobs {
     struct jobs_options options;
     pthread_mutex_t lock;
     pthread_cond_t work_to_do;
-    struct list waiting; /* under the lock, as what follows */
-    struct list finished;
-    bool stopping;
+    struct list waiting;             /* under the lock */
+    bool stopping;                   /* under the lock */
+    _Atomic(struct list *) finished; /* a stack through link.next, the last one on top */
     pthread_t *threads;
     struct wakeup *wakeup;
     unsigned count; /* the loop's: submitted and not yet done */
@@ -42,11 +45,14 @@ static unsigned take_batch(struct jobs *j, struct job **batch)
 /* Told once for all that finishes until the loop looks. */
 static void give_back(struct jobs *j, struct job **batch, unsigned n)
 {
-    bool first = list_empty(&j->finished);
+    struct list *top = j->finished;
 
-    for (unsigned i = 0; i < n; i++)
-        list_append(&j->finished, &batch[i]->link);
-    if (first)
+    for (unsigned i = 1; i < n; i++)
+        batch[i]->link.next = &batch[i - 1]->link;
+    do
+        batch[0]->link.next = top;
+    while (!atomic_compare_exchange_weak(&j->finished, &top, &batch[n - 1]->link));
+    if (!top)
         wakeup_send(j->wakeup);
 }
 
@@ -68,30 +74,32 @@ static void *worker(void *arg)
         }
         pthread_mutex_unlock(&j->lock);
         j->options.work(j->options.arg, batch, n);
-        pthread_mutex_lock(&j->lock);
         give_back(j, batch, n);
+        pthread_mutex_lock(&j->lock);
     }
     pthread_mutex_unlock(&j->lock);
     free(batch);
     return NULL;
 }
 
+/* In the order in which they were finished. */
 static void finish(void *arg)
 {
     struct jobs *j = arg;
-    struct list done;
+    struct list *stack = atomic_exchange(&j->finished, NULL), *first = NULL;
 
-    list_init(&done);
-    pthread_mutex_lock(&j->lock);
-    if (!list_empty(&j->finished)) {
-        list_append(&j->finished, &done);
-        list_remove(&j->finished);
+    while (stack) {
+        struct list *next = stack->next;
+
+        stack->next = first;
+        first = stack;
+        stack = next;
     }
-    pthread_mutex_unlock(&j->lock);
-    while (!list_empty(&done)) {
-        struct job *job = LIST_OF(done.next, struct job, link);
+    while (first) {
+        struct job *job = LIST_OF(first, struct job, link);
 
-        list_remove(&job->link);
+        first = first->next;
+        list_init(&job->link);
         j->count--;
         job->done(job);
     }
@@ -117,16 +125,19 @@ static void start_threads(struct jobs *j)
 struct jobs *jobs_new(struct loop *l, const struct jobs_options *o)
 {
     struct jobs *j = must(calloc(1, sizeof(*j)));
+    pthread_mutexattr_t spinning;
 
     j->options = *o;
     if (j->options.threads == 0)
         j->options.threads = 1;
     if (j->options.batch_max == 0)
         j->options.batch_max = 1;
-    pthread_mutex_init(&j->lock, NULL);
+    pthread_mutexattr_init(&spinning);
+    pthread_mutexattr_settype(&spinning, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&j->lock, &spinning);
+    pthread_mutexattr_destroy(&spinning);
     pthread_cond_init(&j->work_to_do, NULL);
     list_init(&j->waiting);
-    list_init(&j->finished);
     j->wakeup = wakeup_new(l, finish, j);
     j->threads = must(calloc(j->options.threads, sizeof(*j->threads)));
     start_threads(j);

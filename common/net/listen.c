@@ -17,7 +17,7 @@ struct listener {
     struct listen_options options;
     struct shared *own; /* made here, where options.shared is NULL */
     int fd, spare;
-    unsigned batch;       /* how many are asked for: more when more came last time */
+    unsigned streak;      /* turns in a row that found somebody waiting */
     unsigned connections; /* open; each holds the listener's memory */
     bool freed, closed;
 };
@@ -38,8 +38,10 @@ static void settle(struct listener *ls)
     free(ls);
 }
 
-static struct shared *counts(const struct listener *ls)
+static struct shared *counts(struct listener *ls)
 {
+    if (!ls->options.shared && !ls->own)
+        ls->own = shared_open(-1, 0, NULL);
     return ls->options.shared ? ls->options.shared : ls->own;
 }
 
@@ -48,7 +50,7 @@ static void connection_gone(void *arg, struct conn *c)
     struct listener *ls = arg;
 
     ls->connections--;
-    if (ls->options.per_address_max && !c->is_unix)
+    if (c->counted)
         shared_disconnect(counts(ls), c->peer.text);
     settle(ls);
 }
@@ -71,14 +73,15 @@ static void welcome(struct listener *ls, int fd, const struct sockaddr_storage *
         return;
     }
     conn_address(address, (const struct sockaddr *)sa, n);
-    if (o->per_address_max && address[0] &&
-        !shared_connect(counts(ls), address, o->per_address_max)) {
+    bool counted = o->per_address_max && address[0];
+    if (counted && !shared_connect(counts(ls), address, o->per_address_max)) {
         turn_away(ls, fd, o->refused);
         return;
     }
     ls->connections++;
     struct conn *c =
         conn_accepted(ls->loop, fd, (const struct sockaddr *)sa, n, &o->conn, o->make, o->arg);
+    c->counted = counted;
     c->gone = connection_gone;
     c->gone_arg = ls;
 }
@@ -113,15 +116,22 @@ static void tell_one_and_pause(struct listener *ls)
     pause_listening(ls);
 }
 
-/* Asks for one more than came last time, so that a quiet port costs one call a connection and a
- * busy one no turn of the loop for each. */
+/* One a turn, so that workers who are idle take what a busy one would: a flood, which leaves
+ * somebody waiting in turn after turn, is taken in batches. */
+static unsigned batch(const struct listener *ls)
+{
+    unsigned n = 1 + ls->streak / LISTEN_STREAK;
+
+    return n < LISTEN_BATCH ? n : LISTEN_BATCH;
+}
+
 static void on_ready(struct io *io, unsigned events)
 {
     struct listener *ls = LIST_OF(io, struct listener, io);
     unsigned taken = 0;
 
     (void)events;
-    while (taken < ls->batch) {
+    while (taken < batch(ls)) {
         struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
         socklen_t n = sizeof(sa);
         int fd = accept4(ls->fd, (struct sockaddr *)&sa, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -130,7 +140,7 @@ static void on_ready(struct io *io, unsigned events)
             taken++;
             welcome(ls, fd, &sa, n);
         } else if (errno == EAGAIN) { /* or another worker took it */
-            ls->batch = taken ? taken : 1;
+            ls->streak = 0;
             return;
         } else if (errno == EMFILE || errno == ENFILE) {
             tell_one_and_pause(ls);
@@ -145,7 +155,7 @@ static void on_ready(struct io *io, unsigned events)
             taken++;
         }
     }
-    ls->batch = 2 * taken < LISTEN_BATCH ? 2 * taken : LISTEN_BATCH;
+    ls->streak++;
 }
 
 struct listener *listener_new(struct loop *l, int fd, const struct listen_options *o)
@@ -159,10 +169,7 @@ struct listener *listener_new(struct loop *l, int fd, const struct listen_option
     ls->options = *o;
     ls->fd = fd;
     ls->spare = -1;
-    ls->batch = 1;
     set_up_spare(ls);
-    if (o->per_address_max && !o->shared)
-        ls->own = shared_open(-1, 0, NULL);
     timer_init(&ls->resume, l, resume_listening, ls);
     /* what is accepted inherits it; on a Unix socket it means nothing */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -185,7 +192,6 @@ void listener_change(struct listener *ls, const struct listen_options *o)
 {
     struct shared *shared = ls->options.shared;
 
-    assert(!o->per_address_max == !ls->options.per_address_max);
     ls->options = *o;
     ls->options.shared = shared;
 }

@@ -13,6 +13,7 @@
 
 enum {
     LISTEN_BATCH = 32,     /* connections a turn              */
+    LISTEN_STREAK = 8,     /* turns until one more is taken   */
     LISTEN_PAUSE_MS = 100, /* when there are no descriptors   */
 };
 
