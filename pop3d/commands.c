@@ -87,7 +87,7 @@ static void cmd_pass(struct pop3_session *s, struct str arg)
 /* auth-command = "AUTH" SP sasl-mech [SP initial-response]      RFC 5034 4 */
 static void cmd_auth(struct pop3_session *s, struct str arg)
 {
-    struct str mechanism, response = arg;
+    struct str mechanism = STR(""), response = arg;
 
     if (!may_log_in(s)) {
         session_bad_command(s, "send STLS first: no password may travel in clear");

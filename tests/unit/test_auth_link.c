@@ -97,7 +97,8 @@ static void hear(const char *words)
 {
     size_t n = strlen(words);
 
-    for (listen_once(); heard_n < n || memcmp(heard + heard_n - n, words, n) != 0; listen_once())
+    for (listen_once(); heard_n < n || memcmp(heard + heard_n - n, words, n) != 0;
+         listen_once())
         loop_turn(loop);
 }
 

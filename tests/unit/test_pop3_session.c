@@ -266,6 +266,8 @@ static void test_p10_unknown(void **state)
     assert_true(said_starts("-ERR"));
     send(STR("AUTH\r\n"));
     assert_true(said_starts("-ERR"));
+    send(STR("AUTH  PLAIN\r\n"));
+    assert_true(said_starts("-ERR"));
     send(STR("AUTH KERBEROS_V4\r\n"));
     assert_true(said_starts("-ERR"));
     send(STR("AUTH CRAM-MD5\r\n"));
