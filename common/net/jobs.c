@@ -1,6 +1,7 @@
 #include "net/jobs.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -14,9 +15,10 @@ enum { THREAD_STACK_BYTES = 1024 * 1024 };
 struct jobs {
     struct jobs_options options;
     pthread_mutex_t lock;
-    pthread_cond_t work_to_do;
-    struct list waiting;             /* under the lock */
-    bool stopping;                   /* under the lock */
+    struct list waiting; /* under the lock, as what follows */
+    unsigned idle;       /* workers asleep, or about to be, and not called yet */
+    bool stopping;
+    sem_t calls;                     /* one for each that was taken off `idle` */
     _Atomic(struct list *) finished; /* a stack through link.next, the last one on top */
     pthread_t *threads;
     struct wakeup *wakeup;
@@ -30,15 +32,26 @@ static void *must(void *p)
     return p;
 }
 
+/* Sleeps until there is something; 0 at the end. One call for one sleeper: who is awake is not
+ * called, and costs no system call. */
 static unsigned take_batch(struct jobs *j, struct job **batch)
 {
     unsigned n = 0;
 
-    while (n < j->options.batch_max && !list_empty(&j->waiting)) {
+    pthread_mutex_lock(&j->lock);
+    while (!j->stopping && list_empty(&j->waiting)) {
+        j->idle++;
+        pthread_mutex_unlock(&j->lock);
+        while (sem_wait(&j->calls) < 0)
+            ;
+        pthread_mutex_lock(&j->lock);
+    }
+    while (!j->stopping && n < j->options.batch_max && !list_empty(&j->waiting)) {
         batch[n] = LIST_OF(j->waiting.next, struct job, link);
         list_remove(&batch[n]->link);
         n++;
     }
+    pthread_mutex_unlock(&j->lock);
     return n;
 }
 
@@ -64,20 +77,10 @@ static void *worker(void *arg)
     pthread_setname_np(pthread_self(), j->options.name);
     if (j->options.nice) /* of this thread alone, on Linux */
         setpriority(PRIO_PROCESS, (id_t)gettid(), j->options.nice);
-    pthread_mutex_lock(&j->lock);
-    while (!j->stopping) {
-        unsigned n = take_batch(j, batch);
-
-        if (n == 0) {
-            pthread_cond_wait(&j->work_to_do, &j->lock);
-            continue;
-        }
-        pthread_mutex_unlock(&j->lock);
+    for (unsigned n; (n = take_batch(j, batch)) > 0;) {
         j->options.work(j->options.arg, batch, n);
         give_back(j, batch, n);
-        pthread_mutex_lock(&j->lock);
     }
-    pthread_mutex_unlock(&j->lock);
     free(batch);
     return NULL;
 }
@@ -136,7 +139,7 @@ struct jobs *jobs_new(struct loop *l, const struct jobs_options *o)
     pthread_mutexattr_settype(&spinning, PTHREAD_MUTEX_ADAPTIVE_NP);
     pthread_mutex_init(&j->lock, &spinning);
     pthread_mutexattr_destroy(&spinning);
-    pthread_cond_init(&j->work_to_do, NULL);
+    sem_init(&j->calls, 0, 0);
     list_init(&j->waiting);
     j->wakeup = wakeup_new(l, finish, j);
     j->threads = must(calloc(j->options.threads, sizeof(*j->threads)));
@@ -149,9 +152,12 @@ void jobs_submit(struct jobs *j, struct job *job, void (*done)(struct job *job))
     job->done = done;
     j->count++;
     pthread_mutex_lock(&j->lock);
+    bool call = j->idle > 0;
     list_append(&j->waiting, &job->link);
+    j->idle -= call;
     pthread_mutex_unlock(&j->lock);
-    pthread_cond_signal(&j->work_to_do);
+    if (call)
+        sem_post(&j->calls);
 }
 
 unsigned jobs_waiting(const struct jobs *j)
@@ -166,12 +172,13 @@ void jobs_free(struct jobs *j)
     pthread_mutex_lock(&j->lock);
     j->stopping = true;
     pthread_mutex_unlock(&j->lock);
-    pthread_cond_broadcast(&j->work_to_do);
+    for (unsigned i = 0; i < j->options.threads; i++)
+        sem_post(&j->calls);
     for (unsigned i = 0; i < j->options.threads; i++)
         pthread_join(j->threads[i], NULL);
     finish(j);
     wakeup_free(j->wakeup);
-    pthread_cond_destroy(&j->work_to_do);
+    sem_destroy(&j->calls);
     pthread_mutex_destroy(&j->lock);
     free(j->threads);
     free(j);
