@@ -423,29 +423,34 @@ static void on_ready(struct io *io, unsigned events)
     conn_leave(c);
 }
 
+/* `expired` says good-bye and sets no new deadline: then it has CONN_LINGER_MS to leave. */
+static void expire(struct conn *c)
+{
+    c->protocol->expired(c->session, c);
+    if (c->state == CONN_DIALING || c->handshaking)
+        conn_fail(c, -ETIMEDOUT);
+    else if (c->state == CONN_OPEN && !timer_running(&c->deadline)) {
+        c->expiring = true;
+        timer_start(&c->deadline, CONN_LINGER_MS);
+    }
+    if (c->turn == TURN_BUSY)
+        c->turn = TURN_READ;
+    pump(c);
+}
+
 static void on_deadline(void *arg)
 {
     struct conn *c = arg;
 
     conn_enter(c);
-    if (c->state == CONN_LINGERING) {
+    if (c->state == CONN_LINGERING)
         close_socket(c);
-    } else if (c->expiring) {
+    else if (c->expiring)
         conn_fail(c, -ETIMEDOUT);
-    } else if (c->job) {
+    else if (c->job)
         c->late = true;
-    } else if (c->state <= CONN_OPEN) {
-        c->protocol->expired(c->session, c);
-        if (c->state == CONN_DIALING || c->handshaking)
-            conn_fail(c, -ETIMEDOUT);
-        else if (c->state == CONN_OPEN && !timer_running(&c->deadline)) {
-            c->expiring = true;
-            timer_start(&c->deadline, CONN_LINGER_MS);
-        }
-        if (c->turn == TURN_BUSY)
-            c->turn = TURN_READ;
-        pump(c);
-    }
+    else if (c->state <= CONN_OPEN)
+        expire(c);
     conn_leave(c);
 }
 
@@ -537,8 +542,8 @@ static void job_done(struct job *j)
     conn_enter(c);
     c->job = false;
     j->then(j); /* may free the job */
-    if (c->late && c->state == CONN_OPEN)
-        on_deadline(c);
+    if (c->late && c->state == CONN_OPEN && !c->expiring)
+        expire(c);
     conn_wake(c);
     c->holds--;
     conn_leave(c);

@@ -104,6 +104,7 @@ static void done(struct link *k)
 {
     struct handover_job *job = k->job;
 
+    assert(job);
     k->job = NULL;
     k->h->active--;
     free(k->chunk);
@@ -252,6 +253,7 @@ static bool send_body(struct link *k)
     struct handover_job *job = k->job;
     ssize_t n;
 
+    assert(job);
     if (!job->read) {
         err_set(&job->err, E_UNAVAILABLE, "%.80s does not offer XSPOOL", k->h->path);
         return false;
@@ -273,7 +275,9 @@ static enum turn link_turn(void *session, struct conn *c)
 {
     struct link *k = session;
 
-    while (k->h || k->leaving) {
+    if (k->leaving)
+        return smtp_client_next(k->client) == SMTP_CLIENT_INPUT ? TURN_READ : TURN_CLOSE;
+    while (k->h) {
         switch (smtp_client_next(k->client)) {
         case SMTP_CLIENT_INPUT:
             return TURN_READ;
