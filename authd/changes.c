@@ -178,7 +178,7 @@ bool changes_take(struct changes *all, void *owner, const struct auth_request *r
     list_append(&all->all, &c->link);
     all->n++;
     buf_init(&c->user, SASL_USER_BYTES);
-    buf_init(&c->password, SASL_PASSWORD_BYTES);
+    buf_init(&c->password, 3 * SASL_PASSWORD_BYTES);
     buf_init(&c->scram, ACCOUNT_SCRAM_BYTES);
     if (!words && !sasl_canonical_user(r->user, &c->user))
         words = "that is no name of a user";
@@ -188,7 +188,7 @@ bool changes_take(struct changes *all, void *owner, const struct auth_request *r
         return true;
     }
     c->removes = r->verb == AUTH_VERB_REMOVE;
-    buf_add(&c->password, r->password);
+    password_prepare(r->password, &c->password);
     if (c->removes)
         jobs_submit(all->writing, &c->job, written);
     else

@@ -13,7 +13,8 @@
 #include "sasl/exchange.h"
 
 #include "base/ascii.h"
-#include "base/utf8.h"
+#include "base/nfc.h"
+#include "sasl/password.h"
 
 #include <assert.h>
 #include <sasl/sasl.h>
@@ -90,14 +91,19 @@ static int log_line(void *context, int level, const char *message)
 
 bool sasl_canonical_user(struct str name, struct buf *out)
 {
-    if (name.n == 0 || name.n > SASL_USER_BYTES || !utf8_valid(name))
+    size_t before = buf_str(out).n;
+
+    if (name.n == 0 || name.n > SASL_USER_BYTES || !nfc_add(out, name))
         return false;
-    for (size_t i = 0; i < name.n; i++)
-        if (!ascii_is_8bit(name.p[i]) && (!ascii_is_print(name.p[i]) || name.p[i] == ' '))
+    char *p = out->p + out->from + before;
+    for (size_t i = 0, n = buf_str(out).n - before; i < n; i++) {
+        if (!ascii_is_8bit(p[i]) && (!ascii_is_print(p[i]) || p[i] == ' ')) {
+            buf_clear(out);
             return false;
-    for (size_t i = 0; i < name.n; i++)
-        buf_add_byte(out, ascii_lower(name.p[i]));
-    return !buf_failed(out);
+        }
+        p[i] = ascii_lower(p[i]);
+    }
+    return true;
 }
 
 /*
@@ -141,7 +147,7 @@ static int check_password(sasl_conn_t *conn, void *context, const char *user,
         return SASL_BADAUTH;
     x->asked = true;
     buf_add(&x->user, str_c(user));
-    buf_add(&x->password, pass);
+    password_prepare(pass, &x->password);
     return SASL_BADAUTH;
 }
 
@@ -254,7 +260,7 @@ struct sasl_exchange *sasl_exchange_new(const struct sasl_begin *b)
     if (!x)
         abort();
     buf_init(&x->user, SASL_USER_BYTES);
-    buf_init(&x->password, SASL_PASSWORD_BYTES);
+    buf_init(&x->password, 3 * SASL_PASSWORD_BYTES);
     x->callbacks[0] = (sasl_callback_t){SASL_CB_CANON_USER, CALLBACK(canonical_user), x};
     x->callbacks[1] =
         (sasl_callback_t){SASL_CB_SERVER_USERDB_CHECKPASS, CALLBACK(check_password), x};

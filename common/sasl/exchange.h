@@ -8,7 +8,8 @@
  * again from its start, with the answer, into a new object of Cyrus's (3 microseconds). So
  * Cyrus stays on one thread, and a hash can be computed on any other.
  *
- * User names are made canonical here: ASCII in lower case, UTF-8, no control characters.
+ * User names are made canonical here: NFC, ASCII in lower case, no control characters and no
+ * spaces; passwords come in NFC (password_prepare()).
  */
 #ifndef POSTA_SASL_EXCHANGE_H
 #define POSTA_SASL_EXCHANGE_H

@@ -2,10 +2,18 @@
 
 #include "base/base64.h"
 #include "base/defer.h"
+#include "base/nfc.h"
 #include "tls/hash.h"
 
 #include <crypt.h>
 #include <errno.h>
+
+void password_prepare(struct str password, struct buf *out)
+{
+    buf_room(out, 3 * password.n); /* one block to wipe */
+    if (!nfc_add(out, password))
+        buf_add(out, password);
+}
 
 /* crypt() wants a C string of limited length. */
 static void passphrase(struct str password, char out[CRYPT_MAX_PASSPHRASE_SIZE])

@@ -10,6 +10,10 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+/* As it is hashed and compared: in NFC, so that it does not matter how a keyboard spells it
+ * (RFC 8265 4.2.2); octets that are no UTF-8 stay. `out` has room for three times as much. */
+void password_prepare(struct str password, struct buf *out);
+
 enum { PASSWORD_HASH_BYTES = 384, PASSWORD_SALT_BYTES = 16, PASSWORD_SCRAM_ITERATIONS = 65536 };
 
 /* `random` is new for each hash. `out` gets a C string. */

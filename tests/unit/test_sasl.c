@@ -247,6 +247,31 @@ static void test_u17_nul_in_the_password(void **state)
     sasl_exchange_free(x);
 }
 
+/* Two spellings of one password are one; octets that are no UTF-8 are taken as they are. */
+static void test_u17_spelling(void **state)
+{
+    static const struct {
+        struct str response, user, password;
+    } rows[] = {
+        {STR_LIT("\0a@b\0caf\xc3\xa9"),  STR_LIT("a@b"),          STR_LIT("caf\xc3\xa9")},
+        {STR_LIT("\0a@b\0cafe\xcc\x81"), STR_LIT("a@b"),          STR_LIT("caf\xc3\xa9")},
+        {STR_LIT("\0a@b\0caf\xe9"),      STR_LIT("a@b"),          STR_LIT("caf\xe9")    },
+        {STR_LIT("\0Zoe\xcc\x88@b\0x"),  STR_LIT("zo\xc3\xab@b"), STR_LIT("x")          },
+    };
+    struct sasl_said said;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sasl_exchange *x = begin(STR("PLAIN"));
+
+        assert_int_equal(sasl_exchange_step(x, true, rows[i].response, &said),
+                         SASL_ASK_PASSWORD);
+        assert_str(said.user, rows[i].user);
+        assert_str(said.password, rows[i].password);
+        sasl_exchange_free(x);
+    }
+}
+
 static void test_mechanisms_that_are_not_ours(void **state)
 {
     static const struct str names[] = {
@@ -329,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_u14_hostile_names),
         cmocka_unit_test(test_u17_long_passwords),
         cmocka_unit_test(test_u17_nul_in_the_password),
+        cmocka_unit_test(test_u17_spelling),
         cmocka_unit_test(test_mechanisms_that_are_not_ours),
         cmocka_unit_test(test_no_password_in_clear),
         cmocka_unit_test(test_too_many_steps),
