@@ -392,6 +392,22 @@ static void test_names(void **state)
     close(fd);
 }
 
+static void test_addresses(void **state)
+{
+    struct sockaddr_in6 sa = {.sin6_family = AF_INET6, .sin6_port = htons(25)};
+    char text[INET6_ADDRSTRLEN];
+
+    (void)state;
+    sa.sin6_addr = in6addr_loopback;
+    assert_int_equal(conn_address(text, (struct sockaddr *)&sa, sizeof(sa)), 25);
+    assert_string_equal(text, "::1");
+    memcpy(&sa.sin6_addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\2\1", 16);
+    conn_address(text, (struct sockaddr *)&sa, sizeof(sa));
+    assert_string_equal(text, "192.0.2.1"); /* IPv4 over an IPv6 socket */
+    assert_int_equal(conn_address(text, (struct sockaddr *)&sa, 2), 0);
+    assert_string_equal(text, "");
+}
+
 static void test_dial(void **state)
 {
     struct sockaddr_in sa;
