@@ -508,6 +508,7 @@ int main(void)
         T(hold),
         T(early_bytes),
         T(names),
+        T(addresses),
         T(dial),
         T(dial_unix),
         T(each),
