@@ -2,6 +2,7 @@
 
 #include "base/defer.h"
 #include "ctl/services.h"
+#include "spool/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,13 +23,22 @@ static const struct folder {
     {"pub",           NULL,          02750}, /* what is made there is the group's to read      */
     {"auth",          "posta-auth",  0700 },
     {"spool",         "posta-queue", 0750 },
-    {"spool/in",      "posta-queue", 01770}, /* a writer removes only what is its own          */
+    {"spool/in",      "posta-queue", 0750 }, /* and its lanes, made after it                   */
     {"spool/msg",     "posta-queue", 0750 },
     {"mail",          "posta-mail",  0700 },
     {"mail/.deliver", "posta-mail",  0700 },
 };
 
 enum { FOLDERS = sizeof(folders) / sizeof(folders[0]) };
+
+/* A writer removes only what is its own. */
+enum { LANE_MODE = 01770 };
+
+static struct folder lane(int i, char path[16])
+{
+    snprintf(path, 16, "spool/in/%c", SPOOL_LANE_LETTERS[i]);
+    return (struct folder){path, "posta-queue", LANE_MODE};
+}
 
 static void path_of(const struct config *c, const struct folder *f, char *path, size_t room)
 {
@@ -111,13 +121,37 @@ static int make_folder(const struct config *c, const struct folder *f,
     return 0;
 }
 
+/* Nobody is told of each. */
+static void say_nothing(const char *what)
+{
+    (void)what;
+}
+
+static int make_lanes(const struct config *c, struct err *err)
+{
+    char path[PATH_MAX], below[16];
+    int rc = 0;
+
+    snprintf(path, sizeof(path), "%s/spool/in", c->state_dir);
+    DEFER(close_fd) int in = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (in < 0)
+        return err_os(err, "open %s", path);
+    spool_spread(in);
+    for (int i = 0; i < SPOOL_LANES && rc == 0; i++) {
+        struct folder f = lane(i, below);
+
+        rc = make_folder(c, &f, say_nothing, err);
+    }
+    return rc;
+}
+
 int tree_make(const struct config *c, void (*did)(const char *what), struct err *err)
 {
     int rc = make_parents(c->state_dir, err);
 
     for (int i = 0; i < FOLDERS && rc == 0; i++)
         rc = make_folder(c, &folders[i], did, err);
-    return rc;
+    return rc < 0 ? rc : make_lanes(c, err);
 }
 
 int tree_run_dir(const struct config *c, gid_t *group, struct err *err)
@@ -142,7 +176,7 @@ int tree_run_dir(const struct config *c, gid_t *group, struct err *err)
 
 int tree_ready(const struct config *c, struct err *err)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], below[16];
     struct stat st;
     dev_t mail = 0;
 
@@ -157,6 +191,13 @@ int tree_ready(const struct config *c, struct err *err)
                 err, -EXDEV,
                 "%s must be on one file system with mail/: deliveries are linked from it",
                 path);
+    }
+    for (int i = 0; i < SPOOL_LANES; i++) {
+        struct folder f = lane(i, below);
+
+        path_of(c, &f, path, sizeof(path));
+        if (stat(path, &st) < 0 && errno == ENOENT)
+            return err_set(err, -ENOENT, "%s is not there; `posta init` makes it", path);
     }
     return 0;
 }
@@ -236,11 +277,16 @@ static unsigned check_file_system(const char *dir, struct buf *faults)
 unsigned tree_check(const struct config *c, struct buf *faults)
 {
     unsigned n = check_parents(c->state_dir, faults) + check_parents(c->run_dir, faults);
-    char path[PATH_MAX];
+    char path[PATH_MAX], below[16];
     struct stat mail, spool;
 
     for (int i = 0; i < FOLDERS; i++)
         n += check_folder(c, &folders[i], faults);
+    for (int i = 0; i < SPOOL_LANES; i++) {
+        struct folder f = lane(i, below);
+
+        n += check_folder(c, &f, faults);
+    }
     n += check_file_system(c->state_dir, faults);
     snprintf(path, sizeof(path), "%s/mail", c->state_dir);
     if (stat(path, &mail) == 0) {

@@ -18,7 +18,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
@@ -49,15 +51,42 @@ static int make_dir(const char *path, mode_t mode, struct err *err)
     return 0;
 }
 
+/* FS_TOPDIR_FL: the folders in it belong together no more than those of different users. */
+void spool_spread(int in)
+{
+    int flags;
+
+    if (ioctl(in, FS_IOC_GETFLAGS, &flags) < 0)
+        return;
+    flags |= FS_TOPDIR_FL;
+    ioctl(in, FS_IOC_SETFLAGS, &flags);
+}
+
+static int make_lanes(const char *state_dir, struct err *err)
+{
+    char path[4096];
+    int rc = 0;
+
+    snprintf(path, sizeof(path), "%s/spool/in", state_dir);
+    DEFER(close_fd) int in = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (in >= 0)
+        spool_spread(in);
+    for (int i = 0; i < SPOOL_LANES && rc == 0; i++) {
+        snprintf(path, sizeof(path), "%s/spool/in/%c", state_dir, SPOOL_LANE_LETTERS[i]);
+        rc = make_dir(path, 03730, err);
+    }
+    return rc;
+}
+
 int spool_make(const char *state_dir, struct err *err)
 {
     static const struct {
         const char *name;
         mode_t mode;
     } dirs[] = {
-        {"spool",     0711 },
-        {"spool/in",  03730},
-        {"spool/msg", 0750 }
+        {"spool",     0711},
+        {"spool/in",  0711},
+        {"spool/msg", 0750}
     };
     char path[4096];
 
@@ -67,7 +96,20 @@ int spool_make(const char *state_dir, struct err *err)
         if (rc < 0)
             return rc;
     }
-    return 0;
+    return make_lanes(state_dir, err);
+}
+
+/* Below in/: the lane, and the name. */
+struct lane_path {
+    char text[ID_LETTERS + 3];
+};
+
+static struct lane_path in_lane(const struct id *id)
+{
+    struct lane_path p;
+
+    snprintf(p.text, sizeof(p.text), "%c/%s", id->text[ID_LETTERS - 1], id->text);
+    return p;
 }
 
 /* O_PATH where listing is not ours to do: who writes letters may not read in/. */
@@ -201,7 +243,7 @@ uint64_t letter_size(const struct letter *l)
 static void letter_unlink(struct letter *l)
 {
     if (l->fd >= 0) {
-        unlinkat(l->spool->in, l->id.text, 0);
+        unlinkat(l->spool->in, in_lane(&l->id).text, 0);
         close(l->fd);
         l->fd = -1;
     }
@@ -223,7 +265,7 @@ static int letter_fail(struct letter *l, const char *doing)
 
 static int letter_create(struct letter *l)
 {
-    l->fd = openat(l->spool->in, l->id.text,
+    l->fd = openat(l->spool->in, in_lane(&l->id).text,
                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, LETTER_MODE);
     if (l->fd < 0)
         return letter_fail(l, "make");
@@ -354,9 +396,10 @@ void letter_free(struct letter *l)
  * a regular file too. */
 int spool_take(struct spool *s, const struct id *id, uid_t uid, uint64_t size, struct err *err)
 {
+    struct lane_path in = in_lane(id);
     struct stat st;
 
-    if (fstatat(s->in, id->text, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(s->in, in.text, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? err_set(err, E_NOT_FOUND, "there is no spool/in/%s", id->text)
                                : err_os(err, "look at spool/in/%s", id->text);
     if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
@@ -367,7 +410,7 @@ int spool_take(struct spool *s, const struct id *id, uid_t uid, uint64_t size, s
     if ((uint64_t)st.st_size != size)
         return err_set(err, E_DENIED, "spool/in/%s has %lld bytes, not %llu", id->text,
                        (long long)st.st_size, (unsigned long long)size);
-    if (renameat2(s->in, id->text, s->msg, id->text, RENAME_NOREPLACE) == 0)
+    if (renameat2(s->in, in.text, s->msg, id->text, RENAME_NOREPLACE) == 0)
         return 0;
     return errno == EEXIST ? err_set(err, E_EXISTS, "spool/msg/%s is there already", id->text)
                            : err_os(err, "rename spool/in/%s into msg", id->text);
@@ -384,9 +427,9 @@ int spool_remove(struct spool *s, const struct id *id)
 }
 
 /* A second descriptor of the directory: reading it moves a position. */
-static int open_listing(int dir, DIR **out, struct err *err)
+static int open_listing(int dir, const char *name, DIR **out, struct err *err)
 {
-    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
     *out = fd < 0 ? NULL : fdopendir(fd);
     if (*out)
@@ -412,10 +455,10 @@ static bool is_locked(int dir, const char *name)
     return fd < 0 ? errno != ELOOP && errno != ENXIO : flock(fd, LOCK_EX | LOCK_NB) < 0;
 }
 
-static int sweep_in(struct spool *s, uint64_t now_ms, struct err *err)
+static int sweep_lane(struct spool *s, char lane, uint64_t now_ms, struct err *err)
 {
     DEFER(close_dir) DIR *d = NULL;
-    int rc = open_listing(s->in, &d, err);
+    int rc = open_listing(s->in, (const char[]){lane, '\0'}, &d, err);
     struct dirent *e;
     struct stat st;
     struct id id;
@@ -425,10 +468,24 @@ static int sweep_in(struct spool *s, uint64_t now_ms, struct err *err)
         return rc;
     while ((e = readdir(d))) {
         if (!id_parse(str_c(e->d_name), &id) ||
-            fstatat(s->in, id.text, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_old(&st, now_ms) ||
-            is_locked(s->in, id.text))
+            fstatat(dirfd(d), id.text, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_old(&st, now_ms) ||
+            is_locked(dirfd(d), id.text))
             continue;
-        swept += unlinkat(s->in, id.text, 0) == 0;
+        swept += unlinkat(dirfd(d), id.text, 0) == 0;
+    }
+    return swept;
+}
+
+static int sweep_in(struct spool *s, uint64_t now_ms, struct err *err)
+{
+    int swept = 0;
+
+    for (int i = 0; i < SPOOL_LANES; i++) {
+        int n = sweep_lane(s, SPOOL_LANE_LETTERS[i], now_ms, err);
+
+        if (n < 0)
+            return n;
+        swept += n;
     }
     return swept;
 }
@@ -437,7 +494,7 @@ static int sweep_msg(struct spool *s, bool (*keep)(void *arg, const struct id *i
                      struct err *err)
 {
     DEFER(close_dir) DIR *d = NULL;
-    int rc = open_listing(s->msg, &d, err);
+    int rc = open_listing(s->msg, ".", &d, err);
     struct dirent *e;
     struct id id;
     int swept = 0;

@@ -1,6 +1,7 @@
 /*
- * spool - letters as files: spool/in/ID while their writer owns them,
- * spool/msg/ID once the queue does. See DESIGN: "Who owns the file".
+ * spool - letters as files: spool/in/x/ID while their writer owns them (x is
+ * the last letter of the id), spool/msg/ID once the queue does. See DESIGN: "Who owns the
+ * file".
  *
  *   letter_new ─ letter_add* ─ letter_commit ─▶ in/ID durable ─ XSPOOL ─▶ spool_take
  *       │                            │                                       │
@@ -26,9 +27,18 @@ enum { LETTER_MEMORY_BYTES = 256 * 1024 };
 
 struct spool;
 
-/* Makes what is missing of state_dir/spool (0750), in/ (3770: who writes there removes only its
- * own, and all keeps the group that borrowers are in) and msg/ (0750). Owner and group are the
- * caller's business. */
+/* in/ has a lane for each letter that an id can end in. On ext4 they lie apart on the disk, as
+ * spool_spread() asks for before they are made: otherwise a new file is looked for among those
+ * that were lately deleted nearby, which without a journal costs more than all else, and
+ * whoever makes or takes a letter waits for whoever does so in the same directory. */
+enum { SPOOL_LANES = 32 };
+#define SPOOL_LANE_LETTERS "0123456789abcdefghjkmnpqrstvwxyz"
+void spool_spread(
+    int in); /* an fd of in/; where that cannot be had, nothing is lost but speed */
+
+/* Makes what is missing of state_dir/spool (0711), in/ (0711) with its lanes (3730: who writes
+ * there removes only its own, and all keeps the group that borrowers are in) and msg/ (0750).
+ * Owner and group are the caller's business. */
 int spool_make(const char *state_dir, struct err *err);
 
 /* Opens state_dir/spool and its in/ and msg/. Call it before there are threads (it looks at the

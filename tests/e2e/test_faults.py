@@ -62,7 +62,7 @@ def test_X04_spool_full():
         posta.drained()
         got = letter(d, "grows", 30 << 20)  # known too late: the disk fills while the letter comes
         assert got.startswith(("452 4.3.1", "451 4.3.0", "552")), got
-        until(lambda: not list((spool / "in").iterdir()), "the partial letter to be removed")
+        until(lambda: not list((spool / "in").glob("*/*")), "the partial letter to be removed")
         ballast = spool / "ballast"
         with open(ballast, "wb", buffering=0) as f, contextlib.suppress(OSError):
             while True:
@@ -134,7 +134,7 @@ def test_X09_fsync_fails_once(one):
     with injected(pid, "trace=fsync,fdatasync", "inject=fsync,fdatasync:error=EIO:when=1"):
         got = letter(d, "unsafe")
     assert got.startswith("451"), got
-    assert not list((one.state / "spool/in").iterdir())
+    assert not list((one.state / "spool/in").glob("*/*"))
     assert letter(greet(one), "safe").startswith("250")
     one.drained()
     assert has(one, "safe") and not has(one, "unsafe")
@@ -193,7 +193,7 @@ def test_X14_slow_disk_holds_nobody_else(one):
         done = []
         t = threading.Thread(target=lambda: done.append(letter(slow, "slow")))
         t.start()
-        until(lambda: list((one.state / "spool/in").iterdir()), "the slow letter to be at its flush")
+        until(lambda: list((one.state / "spool/in").glob("*/*")), "the slow letter to be at its flush")
         for _ in range(20):
             quick.asks("NOOP", "250")
         quick.asks("MAIL FROM:<x@elsewhere.test>", "250")

@@ -24,7 +24,7 @@ def cut(posta, port, steps, hard):
 
 
 def nothing_left(posta):
-    until(lambda: not list((posta.state / "spool/in").iterdir()), "an empty spool/in")
+    until(lambda: not list((posta.state / "spool/in").glob("*/*")), "an empty spool/in")
     posta.drained()
 
 

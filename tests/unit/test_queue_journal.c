@@ -133,7 +133,11 @@ static bool is_in(const struct place *p, const char *box, const struct id *id)
 {
     char path[128];
 
-    snprintf(path, sizeof(path), "%s/spool/%s/%s", p->dir, box, id->text);
+    if (strcmp(box, "in") == 0)
+        snprintf(path, sizeof(path), "%s/spool/in/%c/%s", p->dir, id->text[ID_LETTERS - 1],
+                 id->text);
+    else
+        snprintf(path, sizeof(path), "%s/spool/%s/%s", p->dir, box, id->text);
     return access(path, F_OK) == 0;
 }
 

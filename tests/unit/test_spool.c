@@ -122,7 +122,10 @@ static int place_remove(void **state)
 
 static void path_of(const struct place *p, const char *box, const struct id *id, char out[128])
 {
-    snprintf(out, 128, "%s/spool/%s/%s", p->dir, box, id->text);
+    if (strcmp(box, "in") == 0)
+        snprintf(out, 128, "%s/spool/in/%c/%s", p->dir, id->text[ID_LETTERS - 1], id->text);
+    else
+        snprintf(out, 128, "%s/spool/%s/%s", p->dir, box, id->text);
 }
 
 static bool is_in(const struct place *p, const char *box)
