@@ -214,7 +214,7 @@ static int letter_unlink(const struct popbox *b, const struct letter *l)
 }
 
 /* All that can be removed is; the first error is kept. */
-static int remove_marked(struct popbox *b, const bool *marked, struct err *err)
+static int remove_marked(struct popbox *b, const bool *marked, bool touched[2], struct err *err)
 {
     bool looked = false;
     int result = 0, r;
@@ -231,6 +231,8 @@ static int remove_marked(struct popbox *b, const bool *marked, struct err *err)
             if (r == 0 && !(l->flags & LETTER_GONE))
                 r = letter_unlink(b, l);
         }
+        touched[(l->flags & LETTER_CUR) != 0] =
+            true; /* it may have moved since it was listed */
         if (r == 0 || r == -ENOENT)
             l->flags |= LETTER_GONE;
         else if (result == 0)
@@ -246,7 +248,7 @@ int popbox_remove(struct popbox *b, const bool *marked, struct err *err)
     for (uint32_t i = 0; i < b->list.n; i++)
         if (marked[i])
             touched[(b->list.letters[i].flags & LETTER_CUR) != 0] = true;
-    int r = remove_marked(b, marked, err);
+    int r = remove_marked(b, marked, touched, err);
     if (touched[0] && fsync(b->new_fd) < 0)
         r = err_os(err, "flush new/");
     if (touched[1] && fsync(b->cur_fd) < 0)
