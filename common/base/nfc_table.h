@@ -1,4 +1,7 @@
-/* nfc_table - from the Unicode Character Database 14.0.0 (Unicode License), written by nfc_table.py. */
+/*
+ * nfc_table - from the Unicode Character Database 14.0.0 (Unicode License), written by
+ * nfc_table.py.
+ */
 #ifndef POSTA_NFC_TABLE_H
 #define POSTA_NFC_TABLE_H
 

@@ -26,7 +26,10 @@ for point in range(sys.maxunicode + 1):
 pairs = [(a, b, i) for i, (point, a, b) in enumerate(decompositions)
          if b and unicodedata.normalize("NFC", chr(a) + chr(b)) == chr(point)]
 
-print(f"""/* nfc_table - from the Unicode Character Database {unicodedata.unidata_version} (Unicode License), written by nfc_table.py. */
+print(f"""/*
+ * nfc_table - from the Unicode Character Database {unicodedata.unidata_version} (Unicode License), written by
+ * nfc_table.py.
+ */
 #ifndef POSTA_NFC_TABLE_H
 #define POSTA_NFC_TABLE_H
 
