@@ -253,6 +253,7 @@ static void give_piece(struct client *cl, struct str piece, bool last)
     cl->sent += piece.n;
     cl->retrieved += last && !cl->req->top;
     pop3_answer_letter(cl->session, piece, last);
+    letters_rest(&cl->letters);
 }
 
 static void letter_read(struct job *j)

@@ -24,6 +24,12 @@ static void forget(struct letters *l)
     l->used = l->nsmall = 0;
 }
 
+void letters_rest(struct letters *l)
+{
+    if (l->fd < 0 && (l->nsmall == 0 || l->next > l->small[l->nsmall - 1].letter))
+        forget(l);
+}
+
 void letters_done(struct letters *l)
 {
     letters_end(l);

@@ -47,4 +47,7 @@ struct str letters_piece(const struct letters *l, bool *last);
 /* No more of a long letter is wanted. */
 void letters_end(struct letters *l);
 
+/* After an answer: gives the memory back when nothing in it comes next. */
+void letters_rest(struct letters *l);
+
 #endif
