@@ -79,13 +79,30 @@ static uint64_t get_number(const char **at)
     }
 }
 
+static size_t digits(uint64_t v)
+{
+    size_t n = 1;
+
+    for (; v >= 10; v /= 10)
+        n++;
+    return n;
+}
+
+/* ",S=<size>,W=<vsize>", and no octet more than these numbers need: then it is that */
+static bool is_canonical(struct str fields, const struct name *parsed)
+{
+    return str_starts(fields, STR(",S=")) &&
+           fields.n == 3 + digits(parsed->size) + 3 + digits(parsed->vsize);
+}
+
 /* "<time>.<id>.<host>" whose time is the id's */
 static bool split_unique(struct str unique, struct id *id, struct str *host)
 {
     uint64_t seconds;
 
-    if (!scan_u64(&unique, INT64_MAX, &seconds) || !scan_byte(&unique, '.') ||
-        !id_parse(str_first(unique, ID_LETTERS), id) || id_ms(id) / 1000 != seconds)
+    if (unique.p[0] == '0' || !scan_u64(&unique, INT64_MAX, &seconds) ||
+        !scan_byte(&unique, '.') || !id_parse(str_first(unique, ID_LETTERS), id) ||
+        id_ms(id) / 1000 != seconds)
         return false;
     unique = str_skip(unique, ID_LETTERS);
     if (!scan_byte(&unique, '.') || unique.n == 0)
@@ -99,11 +116,11 @@ static bool add_ours(struct boxnames *b, struct str name, const struct name *par
 {
     struct id id;
     struct str host;
-    char again[NAME_BYTES + 1];
     size_t colon = str_find(name, ':');
 
     if (!parsed->has_size || !parsed->has_vsize || parsed->has_uid || parsed->others_n ||
-        parsed->vsize < parsed->size || !split_unique(parsed->unique, &id, &host))
+        parsed->vsize < parsed->size || !split_unique(parsed->unique, &id, &host) ||
+        !is_canonical(str_skip(str_first(name, colon), parsed->unique.n), parsed))
         return false;
     int host_number = word_number(&b->hosts, host);
     int info_number = word_number(&b->infos, str_skip(name, colon));
@@ -118,8 +135,6 @@ static bool add_ours(struct boxnames *b, struct str name, const struct name *par
     to += put_number(to, parsed->size);
     to += put_number(to, parsed->vsize - parsed->size);
     *to++ = (char)info_number;
-    if (!str_eq(boxnames_get(b, (uint32_t)b->n, again), name))
-        return false;
     b->n += (size_t)(to - start);
     return true;
 }

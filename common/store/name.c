@@ -219,26 +219,30 @@ void name_uidl_hash(struct buf *out, struct str s)
              (unsigned long long)mix(s, UINT64_C(0x9ae16a3b2f90404f)));
 }
 
+static bool stands_in_uidl(char c)
+{
+    return ascii_is_print(c) && c != ' ' && c != '%';
+}
+
 /* '%' begins what we made, so a name that has one itself is made too. */
 void name_uidl(struct buf *out, struct str unique)
 {
-    size_t takes = 0;
+    size_t plain = 0;
 
-    for (size_t i = 0; i < unique.n; i++) {
-        char c = unique.p[i];
-
-        takes += ascii_is_print(c) && c != ' ' && c != '%' ? 1 : 3;
-    }
-    if (takes > NAME_UIDL_BYTES) {
+    for (size_t i = 0; i < unique.n; i++)
+        plain += stands_in_uidl(unique.p[i]);
+    if (plain + 3 * (unique.n - plain) > NAME_UIDL_BYTES) {
         name_uidl_hash(out, unique);
         return;
     }
+    if (plain == unique.n) {
+        buf_add(out, unique);
+        return;
+    }
     for (size_t i = 0; i < unique.n; i++) {
-        char c = unique.p[i];
-
-        if (ascii_is_print(c) && c != ' ' && c != '%')
-            buf_add_byte(out, c);
+        if (stands_in_uidl(unique.p[i]))
+            buf_add_byte(out, unique.p[i]);
         else
-            buf_addf(out, "%%%02x", (unsigned char)c);
+            buf_addf(out, "%%%02x", (unsigned char)unique.p[i]);
     }
 }

@@ -380,6 +380,19 @@ static void no_mailbox_is_made_outside(void **state)
     assert_true(popbox_open("", &b, NULL) < 0);
 }
 
+/* By time, then by name; all of one size. */
+static void assert_in_order(struct fixture *f)
+{
+    char before[NAME_UIDL_BYTES + 1] = "", now[NAME_UIDL_BYTES + 1];
+
+    for (uint32_t i = 0; i < popbox_count(f->b); i++) {
+        assert_int_equal(popbox_size(f->b, i), 20);
+        snprintf(now, sizeof(now), "%.*s", STR_ARGS(popbox_uidl(f->b, i)));
+        assert_true(strcmp(before, now) < 0);
+        memcpy(before, now, sizeof(before));
+    }
+}
+
 static void ten_thousand(void **state)
 {
     struct fixture *f = *state;
@@ -393,8 +406,7 @@ static void ten_thousand(void **state)
     for (int round = 0; round < 2; round++) {
         open_box(f);
         assert_int_equal(popbox_count(f->b), N);
-        for (uint32_t i = 0; i < N; i++)
-            assert_int_equal(popbox_size(f->b, i), 20);
+        assert_in_order(f);
     }
     assert_int_equal(index_rows(f).n, N);
 }
