@@ -23,15 +23,28 @@ static void *grow(struct arena *a, void *old, unsigned n, unsigned *room, size_t
     return p;
 }
 
-static void add_delivery(struct recipients *r, const struct user *user, struct str delivered_to)
+static struct delivery *delivery_for(struct recipients *r, const struct user *user)
 {
-    struct delivery *d = ARENA_NEW(r->arena, struct delivery);
+    for (unsigned i = 0; i < r->ndeliveries; i++)
+        if (r->deliveries[i]->user.id == user->id)
+            return r->deliveries[i];
+    return NULL;
+}
 
-    d->user = *user;
-    d->delivered_to = delivered_to;
-    r->deliveries = grow(r->arena, r->deliveries, r->ndeliveries, &r->deliveries_room,
-                         sizeof(*r->deliveries));
-    r->deliveries[r->ndeliveries++] = d;
+static void add_part(struct recipients *r, const struct user *user, struct str delivered_to)
+{
+    struct delivery *d = delivery_for(r, user);
+
+    if (!d) {
+        d = ARENA_NEW(r->arena, struct delivery);
+        d->user = *user;
+        d->delivered_to = delivered_to;
+        r->deliveries = grow(r->arena, r->deliveries, r->ndeliveries, &r->deliveries_room,
+                             sizeof(*r->deliveries));
+        r->deliveries[r->ndeliveries++] = d;
+    }
+    r->parts = grow(r->arena, r->parts, r->nparts, &r->parts_room, sizeof(*r->parts));
+    r->parts[r->nparts++] = d;
 }
 
 static struct smtp_reply unknown(struct arena *a, enum users_kind kind, struct str address)
@@ -54,9 +67,9 @@ static struct smtp_reply add_mailbox(struct recipients *r, struct mda *m,
         return reply(r->arena, 550, "5.2.1", "this mailbox is disabled", address);
     if (deliver_full(m->deliver, user, octets))
         return reply(r->arena, 452, "4.2.2", "this mailbox is full", address);
-    if (r->ndeliveries == MDA_DELIVERIES)
+    if (r->nparts == MDA_DELIVERIES)
         return reply(r->arena, 452, "4.5.3", "too many mailboxes for one letter", address);
-    add_delivery(r, user, delivered_to);
+    add_part(r, user, delivered_to);
     return SMTP_REPLY(250, "2.1.5", "Ok");
 }
 
@@ -91,7 +104,7 @@ struct smtp_reply recipients_add(struct recipients *r, struct mda *m, struct str
 {
     struct user user;
     struct str asked = arena_dup(r->arena, address);
-    unsigned first = r->ndeliveries;
+    unsigned deliveries = r->ndeliveries, first = r->nparts;
     enum users_kind kind = users_find(m->users, asked, r->arena, &user);
     struct smtp_reply answer;
 
@@ -105,12 +118,13 @@ struct smtp_reply recipients_add(struct recipients *r, struct mda *m, struct str
         answer = unknown(r->arena, kind, asked);
     }
     if (answer.code != 250) {
-        r->ndeliveries = first;
+        r->ndeliveries = deliveries;
+        r->nparts = first;
         return answer;
     }
     r->list = grow(r->arena, r->list, r->n, &r->room, sizeof(*r->list));
     r->list[r->n++] =
-        (struct recipient){.address = asked, .first = first, .n = r->ndeliveries - first};
+        (struct recipient){.address = asked, .first = first, .n = r->nparts - first};
     return answer;
 }
 
@@ -133,7 +147,7 @@ struct smtp_reply recipients_result(struct recipients *r, unsigned i)
     struct smtp_reply answer = {0};
 
     for (unsigned k = to->first; k < to->first + to->n; k++) {
-        const struct delivery *d = r->deliveries[k];
+        const struct delivery *d = r->parts[k];
 
         if (d->result != 0 && smtp_reply_class(answer) != 4)
             answer = failure(r->arena, d, to->address);

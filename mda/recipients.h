@@ -10,7 +10,7 @@
 
 struct recipient {
     struct str address; /* as it was asked for          */
-    unsigned first, n;  /* its deliveries               */
+    unsigned first, n;  /* its parts                    */
 };
 
 /* All memory is the arena's, from which each transaction begins anew. */
@@ -18,8 +18,10 @@ struct recipients {
     struct arena *arena;
     struct recipient *list;
     unsigned n, room;
-    struct delivery **deliveries;
+    struct delivery **deliveries; /* one a mailbox, however often it was asked for */
     unsigned ndeliveries, deliveries_room;
+    struct delivery **parts; /* what each recipient leads to */
+    unsigned nparts, parts_room;
 };
 
 void recipients_init(struct recipients *r, struct arena *a);

@@ -247,7 +247,7 @@ void *mda_session_make(void *arg, struct conn *c)
     if (m->spool && conn_peer_cred(c, &uid, &pid)) {
         s->trusted = uid == m->queue_uid || uid == geteuid();
         if (!s->trusted)
-            log_event(LOG_DEBUG, NULL, "stranger",
+            log_event(LOG_INFO, NULL, "stranger",
                       "uid %u on mda.sock may not hand over by name", (unsigned)uid);
     }
     s->smtp = smtp_server_new(s->trusted ? &s->terms->spool : &s->terms->other, false);
