@@ -59,10 +59,10 @@ void mda_sweep_soon(struct mda *m);
 
 /* ---- session.c ---- */
 extern const struct conn_protocol mda_protocol;
-void *mda_session_make(void *mda, struct conn *c);
+void *mda_session_make(void *arg, struct conn *c); /* arg: struct mda */
 void mda_session_farewell(void *arg, struct conn *c,
                           void *session); /* for conn_each(): drain */
 /* The pool's work: struct job of sessions. */
-void mda_session_work(void *mda, struct job **batch, unsigned n);
+void mda_session_work(void *arg, struct job **batch, unsigned n);
 
 #endif

@@ -51,10 +51,9 @@ static bool is_mailboxid(struct str s)
 /* "keyword" SP letter SP name, each letter once */
 static bool scan_keyword(struct str s, struct folder *f)
 {
-    char letter = s.n ? s.p[0] : '\0';
-
-    if (!ascii_is_lower(letter) || f->keywords[letter - 'a'].n)
+    if (s.n == 0 || !ascii_is_lower(s.p[0]) || f->keywords[s.p[0] - 'a'].n)
         return false;
+    char letter = s.p[0];
     s = str_skip(s, 1);
     if (!scan_byte(&s, ' ') || s.n == 0 || s.n > FOLDER_KEYWORD_BYTES)
         return false;

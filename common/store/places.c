@@ -170,7 +170,7 @@ static void hold(struct places *p, struct place *place)
 /* Opening may block, so it is done without the lock; another may have been quicker. */
 int places_get(struct places *p, const struct user *user, struct place **out, struct err *err)
 {
-    struct place *place, *fresh;
+    struct place *place, *fresh = NULL;
     int r;
 
     pthread_mutex_lock(&p->lock);
@@ -187,7 +187,7 @@ int places_get(struct places *p, const struct user *user, struct place **out, st
         return 0;
     }
     r = place_open(p, user, &fresh, err);
-    if (r < 0)
+    if (!fresh)
         return r;
     pthread_mutex_lock(&p->lock);
     place = find(p, user);
