@@ -52,7 +52,7 @@ static void sweep_work(void *arg, struct job **batch, unsigned n)
 
     (void)batch;
     (void)n;
-    deliver_sweep(m->deliver, m->spool, MDA_SWEEP_LETTERS);
+    m->swept = (unsigned)deliver_sweep(m->deliver, m->spool, MDA_SWEEP_LETTERS);
 }
 
 static void swept(struct job *j)
@@ -60,7 +60,12 @@ static void swept(struct job *j)
     struct mda *m = JOB_OF(j, struct mda, sweep);
 
     m->sweeping = false;
-    mda_sweep_soon(m);
+    if (m->swept < MDA_SWEEP_LETTERS / 2 || m->draining) {
+        mda_sweep_soon(m);
+        return;
+    }
+    m->sweeping = true; /* there are probably more that may go */
+    jobs_submit(m->sweeps, &m->sweep, swept);
 }
 
 static void sweep_now(void *arg)

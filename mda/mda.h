@@ -41,6 +41,7 @@ struct mda {
     struct changes *changes;
     struct jobs *jobs, *sweeps;
     struct job sweep;
+    unsigned swept; /* by the last sweep */
     bool sweeping, draining;
     struct timer *sweep_timer;
     struct mda_terms *terms;

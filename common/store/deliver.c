@@ -29,15 +29,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
-#define DELIVER_DIR  "mail/.deliver"
-#define DELIVER_LOCK ".posta-deliver.lock" /* hidden: no name of a letter */
+#define DELIVER_DIR "mail/.deliver"
 
 enum { DELIVER_BLOCKS = 4 }; /* kept for the next batch */
 
 struct deliver {
-    int root, dir, lock_fd;
+    int root, dir; /* dir is locked */
     struct places *places;
     struct witnesses *witnesses;
     pthread_mutex_t lock; /* over all below */
@@ -92,16 +92,12 @@ static int open_dirs(struct deliver *d, const char *state_dir, struct err *err)
     return 0;
 }
 
+/* On the directory: nothing is left of it when the process is gone. */
 static int take_lock(struct deliver *d, struct err *err)
 {
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-    d->lock_fd = openat(d->dir, DELIVER_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (d->lock_fd < 0)
-        return err_os(err, "open the lock of " DELIVER_DIR);
-    if (fcntl(d->lock_fd, F_OFD_SETLK, &whole) == 0)
+    if (flock(d->dir, LOCK_EX | LOCK_NB) == 0)
         return 0;
-    if (errno == EAGAIN || errno == EACCES)
+    if (errno == EWOULDBLOCK)
         return err_set(err, E_BUSY,
                        "another process delivers here (" DELIVER_DIR " is locked)");
     return err_os(err, "lock " DELIVER_DIR);
@@ -126,7 +122,7 @@ struct deliver *deliver_open(const char *state_dir, const char *hostname, struct
 
     if (!d)
         abort();
-    d->root = d->dir = d->lock_fd = -1;
+    d->root = d->dir = -1;
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->released, NULL);
     list_init(&d->claims);
@@ -152,7 +148,6 @@ void deliver_close(struct deliver *d)
     places_free(d->places);
     while (d->nblocks > 0)
         stage_block_done(&d->blocks[--d->nblocks]);
-    close_fd(&d->lock_fd);
     close_fd(&d->dir);
     close_fd(&d->root);
     pthread_cond_destroy(&d->released);

@@ -59,9 +59,8 @@ bool deliver_full(struct deliver *d, const struct user *user, uint64_t octets);
 int deliver_temporary(struct deliver *d, struct err *err);
 
 /* Unlinks the staged links of letters that have left the spool. Looks at `max` of them at most;
- * returns how many remain that it knows of. Blocks. */
+ * returns how many it unlinked. Blocks. */
 int deliver_sweep(struct deliver *d, struct spool *s, unsigned max);
-unsigned
-deliver_unswept(struct deliver *d); /* the same number without sweeping; does not block */
+unsigned deliver_unswept(struct deliver *d); /* how many there are; does not block */
 
 #endif

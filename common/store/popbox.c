@@ -14,13 +14,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-
-#define POPBOX_LOCK "posta-pop3.lock"
+#include <sys/file.h>
 
 enum { POPBOX_PATH_BYTES = 4096, UIDL_TEXT_BYTES = 4 * NAME_BYTES };
 
 struct popbox {
-    int dir, new_fd, cur_fd, lock_fd;
+    int dir, new_fd, cur_fd; /* dir is locked: one session a mailbox (P08) */
     char path[POPBOX_PATH_BYTES];
     struct listing list;
     struct buf uidl;
@@ -68,18 +67,14 @@ static int open_dirs(struct popbox *b, struct err *err)
     return b->cur_fd < 0 ? b->cur_fd : 0;
 }
 
+/* On the directory, which leaves no file behind. */
 static int take_lock(struct popbox *b, struct err *err)
 {
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-    b->lock_fd = openat(b->dir, POPBOX_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (b->lock_fd < 0)
-        return err_os(err, "open " POPBOX_LOCK);
-    if (fcntl(b->lock_fd, F_OFD_SETLK, &whole) == 0)
+    if (flock(b->dir, LOCK_EX | LOCK_NB) == 0)
         return 0;
-    if (errno == EAGAIN || errno == EACCES)
+    if (errno == EWOULDBLOCK)
         return err_set(err, E_BUSY, "the mailbox is open in another session");
-    return err_os(err, "lock " POPBOX_LOCK);
+    return err_os(err, "lock %s", b->path);
 }
 
 int popbox_open(const char *maildir, struct popbox **out, struct err *err)
@@ -90,7 +85,7 @@ int popbox_open(const char *maildir, struct popbox **out, struct err *err)
 
     if (!b)
         abort();
-    b->dir = b->new_fd = b->cur_fd = b->lock_fd = -1;
+    b->dir = b->new_fd = b->cur_fd = -1;
     buf_init(&b->uidl, UIDL_TEXT_BYTES);
     if (n >= sizeof(b->path)) {
         popbox_close(b);
@@ -119,7 +114,6 @@ void popbox_close(struct popbox *b)
     buf_done(&b->uidl);
     close_fd(&b->new_fd);
     close_fd(&b->cur_fd);
-    close_fd(&b->lock_fd);
     close_fd(&b->dir);
     free(b);
 }

@@ -135,6 +135,8 @@ static void unlink_witness(struct witnesses *w, const struct witness *one)
 /* One at a time, so that deliveries do not wait for the whole sweep. */
 unsigned witnesses_sweep(struct witnesses *w, struct spool *s, unsigned max)
 {
+    unsigned gone = 0;
+
     pthread_mutex_lock(&w->lock);
     if (max > w->n)
         max = w->n;
@@ -148,8 +150,9 @@ unsigned witnesses_sweep(struct witnesses *w, struct spool *s, unsigned max)
         pthread_mutex_lock(&w->lock);
         if (needed)
             push(w, &one);
+        else
+            gone++;
     }
-    unsigned left = w->n;
     pthread_mutex_unlock(&w->lock);
-    return left;
+    return gone;
 }

@@ -22,7 +22,7 @@ void witnesses_free(struct witnesses *w);
 
 void witnesses_add(struct witnesses *w, const struct id *id, int64_t user);
 unsigned witnesses_count(struct witnesses *w);
-/* Unlinks what is no longer needed among the next `max`. */
+/* Unlinks what is no longer needed among the next `max`; how many. */
 unsigned witnesses_sweep(struct witnesses *w, struct spool *s, unsigned max);
 
 #endif
