@@ -7,8 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
-enum { SIZES_READ_BYTES = 256 * 1024 };
+enum {
+    SIZES_READ_BYTES = 256 * 1024,
+    SIZES_LETTER_BYTES =
+        1 << 30, /* what is longer is not read through: no letter, or a sparse file (F03) */
+};
 
 struct sizing {
     struct listing *list;
@@ -106,6 +111,13 @@ static bool measure(const struct sizing *z, const struct letter *l, char *block,
         return false;
     *out = (struct lines_count){0};
     for (;;) {
+        struct stat st;
+
+        if (out->octets == SIZES_READ_BYTES && fstat(fd, &st) == 0 &&
+            st.st_size > SIZES_LETTER_BYTES) {
+            *out = (struct lines_count){.octets = (uint64_t)st.st_size};
+            return true;
+        }
         ssize_t n = read(fd, block, SIZES_READ_BYTES);
 
         if (n < 0 && errno == EINTR)

@@ -306,6 +306,22 @@ static void f02_oddities(void **state)
     assert_uidl(f, 0, "7.good");
 }
 
+/* F03: a terabyte of nothing is not read through. */
+static void f03_sparse(void **state)
+{
+    struct fixture *f = *state;
+    const off_t tera = (off_t)1 << 40;
+
+    put(f, "new/1.sparse", STR("Subject: x\n"));
+    DEFER(close_fd) int fd = openat(f->w.fd, ALICE "/new/1.sparse", O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    if (ftruncate(fd, tera) < 0)
+        skip();
+    open_box(f);
+    assert_int_equal(popbox_count(f->b), 1);
+    assert_int_equal(popbox_size(f->b, 0), tera);
+}
+
 static void another_program_renames(void **state)
 {
     struct fixture *f = *state;
@@ -423,6 +439,7 @@ int main(void)
         BOX_TEST(sizes_of_foreign_letters),
         BOX_TEST(the_index_follows),
         BOX_TEST(f02_oddities),
+        BOX_TEST(f03_sparse),
         BOX_TEST(another_program_renames),
         BOX_TEST(removes_what_is_marked),
         BOX_TEST(p08_one_at_a_time),
