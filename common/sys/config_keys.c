@@ -199,7 +199,7 @@ const struct config_row config_rows[] = {
      MEMBER(limits.queue_life_seconds),
      "How long delivery is tried before the sender is told that it failed. RFC 5321 asks "
      "for four to five days."},
-    {"limits", "delivery_connections", CONFIG_NUMBER, "8", "connections", 1, 1000,
+    {"limits", "delivery_connections", CONFIG_NUMBER, "20", "connections", 1, 1000,
      MEMBER(limits.delivery_connections),
      "Connections from the queue to the delivery agent."},
     {"limits", "delivery_seconds", CONFIG_TIME, "10m", "seconds", 1, DAY,
