@@ -17,7 +17,7 @@ enum {
     MDA_THREADS = 2,
     MDA_BATCH = 64, /* transactions whose deliveries share their flushes     */
     MDA_LISTENERS = 64,
-    MDA_SWEEP_MS = 1000,     /* between looks at staged links that may go              */
+    MDA_SWEEP_MS = 1000,      /* between looks at staged links that may go              */
     MDA_SWEEP_LETTERS = 1000, /* a look                                                 */
     MDA_DELIVERIES = 10000,   /* of one letter, aliases expanded                        */
     MDA_MEMORY_BYTES = LETTER_MEMORY_BYTES, /* of a letter by DATA; longer ones in a file */

@@ -12,6 +12,8 @@
 #include "base/defer.h"
 #include "mda/recipients.h"
 #include "store/dir.h"
+#include "store/heading.h"
+#include "store/lines.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 
@@ -28,8 +30,11 @@ struct session {
     struct id id;
     bool spooled; /* by XSPOOL: the id is the queue's */
     uint64_t size;
-    struct buf body; /* by DATA */
-    int file;        /* by DATA, when `body` was not enough */
+    struct buf body;  /* by DATA */
+    int file;         /* by DATA, when `body` was not enough */
+    bool in_place;    /* the file becomes the letter of the first delivery     */
+    uint64_t file_at; /* where the letter begins in it                         */
+    uint64_t lf;      /* line ends in it                                       */
     bool body_failed;
     struct err body_err;
     int source; /* by XSPOOL, on the worker */
@@ -49,8 +54,8 @@ static void drop_body(struct session *s)
     buf_release(&s->body);
     close_fd(&s->file);
     s->file = -1;
-    s->body_failed = false;
-    s->size = 0;
+    s->body_failed = s->in_place = false;
+    s->size = s->file_at = s->lf = 0;
 }
 
 static void begin(struct session *s, const struct smtp_request *req)
@@ -82,24 +87,68 @@ static void body_begins(struct session *s)
     smtp_answer(s->smtp, SMTP_REPLY(354, "", "End with <CRLF>.<CRLF>"));
 }
 
+static int write_file(struct session *s, struct str bytes)
+{
+    s->lf += lines_lf(bytes);
+    return dir_write(s->file, bytes, &s->body_err);
+}
+
+/* Its whole heading is here and may be cleaned now: then what follows need not be read again.
+ */
+static bool clean_heading(struct session *s, const struct delivery *first)
+{
+    struct str text = buf_str(&s->body);
+    bool loop;
+
+    if (!memmem(text.p, text.n, "\n\n", 2))
+        return false;
+    size_t n = heading_clean(s->body.p + s->body.from, text.n, first->delivered_to, &loop);
+    s->size -= text.n - n;
+    s->body.n = n;
+    return !loop; /* the usual way says so */
+}
+
+/* The letter has become long. It is written as the first delivery wants it; the others copy. */
+static int begin_file(struct session *s)
+{
+    struct delivery *first = s->to.deliveries[0];
+    char top[DELIVER_TOP_BYTES];
+    int r;
+
+    s->file = deliver_temporary(s->mda->deliver, &s->in_place, &s->body_err);
+    if (s->file < 0)
+        return s->file;
+    first->reverse_path = s->reverse_path;
+    s->in_place = s->in_place && clean_heading(s, first);
+    if (s->in_place) {
+        struct str t = deliver_top(first, top);
+
+        s->file_at = t.n;
+        r = write_file(s, t);
+        if (r < 0)
+            return r;
+    }
+    r = write_file(s, buf_str(&s->body));
+    buf_clear(&s->body);
+    buf_release(&s->body);
+    return r;
+}
+
 /* What failed is told at the end; until then bytes are swallowed. */
 static void keep_body(struct session *s, struct str bytes)
 {
     if (s->body_failed)
         return;
-    s->size += bytes.n;
-    if (s->file < 0 && s->size <= MDA_MEMORY_BYTES) {
+    if (s->file < 0 && s->size + bytes.n <= MDA_MEMORY_BYTES) {
+        s->size += bytes.n;
         buf_add(&s->body, bytes);
         return;
     }
-    if (s->file < 0) {
-        s->file = deliver_temporary(s->mda->deliver, &s->body_err);
-        s->body_failed = s->file < 0 || dir_write(s->file, buf_str(&s->body), &s->body_err) < 0;
-        buf_clear(&s->body);
-        buf_release(&s->body);
-    }
+    if (s->file < 0 && begin_file(s) < 0)
+        s->body_failed = true;
+    s->size += bytes.n;
     if (!s->body_failed)
-        s->body_failed = dir_write(s->file, bytes, &s->body_err) < 0;
+        s->body_failed = write_file(s, bytes) < 0;
 }
 
 /* ---- the job ---- */
@@ -120,6 +169,9 @@ static void fill_in(struct session *s)
         d->id = s->id;
         d->staged = s->spooled;
         d->source = s->spooled ? s->source : s->file;
+        d->source_at = s->file_at;
+        d->in_place = s->in_place && i == 0;
+        d->lf = s->lf;
         d->text = buf_str(&s->body);
         d->size = s->size;
         d->reverse_path = s->reverse_path;

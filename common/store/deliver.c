@@ -1,18 +1,21 @@
 /*
- * The order of writes for one letter, and why a crash between any two is harmless:
+ * The order of writes for one letter, what a crash after each leaves, and why that is harmless:
  *
- *   begin_item    .deliver/ID.USER is made        nothing or a torn file: thrown away on
- * redelivery write_item    and written flush_item    its bytes are durable           one link:
- * thrown away, or swept when the spool letter has gone (all)         its entry in .deliver is
- * durable link_item     a second link in new/           two links, or one again after a power
- * cut: as before (all)         the entries in new/ are durable from here on the letter is
- * delivered, and its two links say so witness_item  ID.USER becomes ID.USER.done    either name
- * says so; .done also when the user deletes the letter (all)         that is durable then 250,
- * and the queue may forget the letter
+ *   begin_item    .deliver/ID.USER is made    nothing, or a torn file with one link:
+ *   write_item    and written                   thrown away on redelivery, or swept when
+ *   flush_item    its bytes are durable         the spool letter has gone
+ *   (all)         its entry is durable        the same
+ *   link_item     a second link in new/       two links; one again after a power cut
+ *   (all)         that is durable             delivered: its two links say so
+ *   witness_item  it becomes ID.USER.done     either name says so; .done also when the
+ *   (all)         that is durable               user has deleted the letter
  *
- * .deliver is flushed before the link is made, as otherwise a power cut could keep the link and
- * lose its witness. Each "(all)" is one flush for the batch. A letter without an id of the
- * queue needs no witness: its staged file is renamed into new/.
+ * Then 250 is answered, and the queue may forget the letter. Each "(all)" is one flush for the
+ * batch. The entry in .deliver is flushed before the link is made, as otherwise a power cut
+ * could keep the link and lose its witness.
+ *
+ * A letter without an id of the queue needs no witness: its staged file is renamed into new/,
+ * or had no name and gets its first one there.
  *
  * Two threads never work on one letter for one user at once (claims): the one that comes second
  * waits and then finds .done. Two processes are kept apart by a lock.
@@ -25,6 +28,7 @@
 #include "store/places.h"
 #include "store/stage.h"
 #include "store/witness.h"
+#include "sys/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -181,13 +185,18 @@ static void give_block(struct deliver *d, struct stage_block *b)
 
 /* ---- one item ---- */
 
+static void close_staged(struct item *it)
+{
+    if (it->fd >= 0 && !it->d->in_place)
+        close(it->fd);
+    it->fd = -1;
+}
+
 /* The letter is given up here: nothing of it stays, and the queue tries again. */
 static void fail(struct deliver *d, struct item *it, int code)
 {
-    if (it->fd >= 0)
-        close(it->fd);
-    it->fd = -1;
-    if (it->state == ITEM_STAGED)
+    close_staged(it);
+    if (it->state == ITEM_STAGED && !it->d->in_place)
         unlinkat(d->dir, it->staged, 0);
     if (it->reserved)
         places_give_back(d->places, it->place, it->d->size);
@@ -224,6 +233,16 @@ static int create(struct deliver *d, struct item *it)
     return it->fd < 0 ? stage_os_error(&it->d->err, "make a staged file") : 0;
 }
 
+static int take_source(struct item *it)
+{
+    const struct delivery *in = it->d;
+
+    it->fd = in->source;
+    it->size.size = in->source_at + in->size;
+    it->size.vsize = it->size.size + in->lf;
+    return 0;
+}
+
 static void begin_item(struct deliver *d, struct item *it)
 {
     struct delivery *in = it->d;
@@ -239,7 +258,7 @@ static void begin_item(struct deliver *d, struct item *it)
         fail(d, it, r);
         return;
     }
-    r = create(d, it);
+    r = in->in_place ? take_source(it) : create(d, it);
     if (r == -EEXIST) {
         it->state = ITEM_TWO_LINKS;
         return;
@@ -271,8 +290,7 @@ static void flush_item(struct deliver *d, struct item *it)
 {
     int r = fdatasync(it->fd) < 0 ? stage_os_error(&it->d->err, "flush the letter") : 0;
 
-    close(it->fd);
-    it->fd = -1;
+    close_staged(it);
     if (r < 0)
         fail(d, it, r);
 }
@@ -294,7 +312,12 @@ static void set_name(struct deliver *d, struct item *it)
 static int put_into_new(struct deliver *d, struct item *it)
 {
     int to = place_new_dir(it->place);
+    char source[64];
 
+    if (it->d->in_place) {
+        snprintf(source, sizeof(source), "/proc/self/fd/%d", it->d->source);
+        return linkat(AT_FDCWD, source, to, it->d->name, AT_SYMLINK_FOLLOW);
+    }
     if (it->d->staged)
         return linkat(d->dir, it->staged, to, it->d->name, 0);
     return renameat(d->dir, it->staged, to, it->d->name);
@@ -380,7 +403,7 @@ static void stage_all(struct deliver *d, struct item *items, unsigned n)
 
     for (unsigned i = 0; i < n; i++) {
         begin_item(d, &items[i]);
-        if (items[i].state == ITEM_STAGED)
+        if (items[i].state == ITEM_STAGED && !items[i].d->in_place)
             write_item(d, &items[i], &block);
     }
     give_block(d, &block);
@@ -532,11 +555,26 @@ bool deliver_full(struct deliver *d, const struct user *user, uint64_t octets)
     return places_full(d->places, user, octets);
 }
 
-int deliver_temporary(struct deliver *d, struct err *err)
+/* Unnamed from the start, or named for a moment: a file that had a name and lost it cannot get
+ * another. */
+int deliver_temporary(struct deliver *d, bool *linkable, struct err *err)
 {
+    struct id id;
+    char name[WITNESS_NAME_BYTES];
     int fd = openat(d->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-    return fd < 0 ? stage_os_error(err, "make a temporary file") : fd;
+    *linkable = fd >= 0 && access("/proc/self/fd", X_OK) == 0;
+    if (fd >= 0)
+        return fd;
+    if (errno != EOPNOTSUPP && errno != EISDIR)
+        return stage_os_error(err, "make a temporary file");
+    clock_new_id(&id);
+    witness_name(name, &id, 0, false);
+    fd = openat(d->dir, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return stage_os_error(err, "make a temporary file");
+    unlinkat(d->dir, name, 0);
+    return fd;
 }
 
 int deliver_sweep(struct deliver *d, struct spool *s, unsigned max)

@@ -2,9 +2,13 @@
  * deliver - the staged delivery of letters into Maildirs (DESIGN: "No letter is
  * lost, none is half there, none is delivered twice").
  *
- *   spool/msg/ID ─copy─▶ mail/.deliver/ID.USER ─link─▶ <maildir>/new/NAME ─rename─▶ ….done
- * ─unlink once msg/ID has gone (1) fsync, fsync .deliver    (2) fsync new/        (3) fsync
- * .deliver, 250
+ *   spool/msg/ID
+ *        │ copy, flush it and .deliver     (1)
+ *   mail/.deliver/ID.USER
+ *        │ link, flush new/                (2)
+ *   <maildir>/new/NAME
+ *        │ rename, flush .deliver          (3) then 250
+ *   mail/.deliver/ID.USER.done             unlinked once msg/ID has gone
  *
  * A batch goes through each step together and shares the flushes of directories. On redelivery
  * .done, or a staged file with two links, means delivered; one link or nothing: start again.
@@ -30,11 +34,16 @@ void deliver_set_host(struct deliver *d, const char *hostname); /* for the lette
 
 /* One letter into one mailbox. Strings live as long as the job. */
 struct delivery {
-    struct id id;    /* the spool name, or a new id for a letter sent by DATA   */
-    bool staged;     /* id is the queue's: a redelivery is recognised           */
-    int source;      /* fd of the letter; not closed, read by pread; < 0: `text` */
-    struct str text; /* the letter itself, where it is in memory                */
-    uint64_t size;   /* of either                                               */
+    struct id id;       /* the spool name, or a new id for a letter sent by DATA   */
+    bool staged;        /* id is the queue's: a redelivery is recognised           */
+    int source;         /* fd of the letter; not closed, read by pread; < 0: `text` */
+    struct str text;    /* the letter itself, where it is in memory                */
+    uint64_t size;      /* of either                                               */
+    uint64_t source_at; /* where it begins in `source`                             */
+    bool in_place;      /* not staged: `source` is from deliver_temporary(), begins with
+                           deliver_top() and becomes the letter itself, with no copy. Who filled it
+                           has      cleaned its heading (store/heading.h)                        */
+    uint64_t lf;        /* in_place: line ends in all of `source`                   */
     struct user user;
     struct str reverse_path; /* for Return-Path                                         */
     struct str delivered_to; /* address with detail, as it was asked for                */
@@ -55,8 +64,14 @@ void deliver_batch(struct deliver *d, struct delivery **batch, unsigned n);
  * block. */
 bool deliver_full(struct deliver *d, const struct user *user, uint64_t octets);
 
-/* An unnamed file for a letter that is still coming in. Yours to close. */
-int deliver_temporary(struct deliver *d, struct err *err);
+/* An unnamed file for a letter that is still coming in. Yours to close. *linkable: it can
+ * become the letter
+ * (`in_place`); some file systems cannot. */
+int deliver_temporary(struct deliver *d, bool *linkable, struct err *err);
+
+/* The fields on top of this delivery: Return-Path, Delivered-To. */
+enum { DELIVER_TOP_BYTES = 4096 };
+struct str deliver_top(const struct delivery *d, char to[DELIVER_TOP_BYTES]);
 
 /* Unlinks the staged links of letters that have left the spool. Looks at `max` of them at most;
  * returns how many it unlinked. Blocks. */

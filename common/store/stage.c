@@ -7,8 +7,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { TOP_BYTES = 4096 };
-
 void stage_block_init(struct stage_block *b)
 {
     b->p = malloc(STAGE_HEADING_BYTES);
@@ -45,7 +43,7 @@ static int read_source(const struct delivery *d, uint64_t at, char *to, size_t n
         return 0;
     }
     while (have < n) {
-        ssize_t r = pread(d->source, to + have, n - have, (off_t)(at + have));
+        ssize_t r = pread(d->source, to + have, n - have, (off_t)(d->source_at + at + have));
 
         if (r < 0 && errno == EINTR)
             continue;
@@ -78,12 +76,12 @@ static int write_both(int fd, struct str top, struct str body, struct err *err)
     return 0;
 }
 
-static struct str print_top(const struct delivery *d, char *to)
+struct str deliver_top(const struct delivery *d, char to[DELIVER_TOP_BYTES])
 {
-    int n = snprintf(to, TOP_BYTES, "Return-Path: <%.*s>\nDelivered-To: %.*s\n",
+    int n = snprintf(to, DELIVER_TOP_BYTES, "Return-Path: <%.*s>\nDelivered-To: %.*s\n",
                      STR_ARGS(d->reverse_path), STR_ARGS(d->delivered_to));
 
-    return (struct str){to, n < TOP_BYTES ? (size_t)n : TOP_BYTES - 1};
+    return (struct str){to, n < DELIVER_TOP_BYTES ? (size_t)n : DELIVER_TOP_BYTES - 1};
 }
 
 static int write_part(int fd, struct str top, struct str body, struct stage_size *s,
@@ -97,7 +95,7 @@ static int write_part(int fd, struct str top, struct str body, struct stage_size
 int stage_write(int fd, const struct delivery *d, struct stage_block *b, struct stage_size *out,
                 struct err *err)
 {
-    char top[TOP_BYTES];
+    char top[DELIVER_TOP_BYTES];
     struct stage_size s = {0};
     size_t n = d->size < STAGE_HEADING_BYTES ? (size_t)d->size : STAGE_HEADING_BYTES;
     uint64_t at = n;
@@ -110,7 +108,7 @@ int stage_write(int fd, const struct delivery *d, struct stage_block *b, struct 
     if (loop)
         return err_set(err, E_LOOP, "this letter has been delivered to %.*s before",
                        STR_ARGS(d->delivered_to));
-    r = write_part(fd, print_top(d, top), (struct str){b->p, n}, &s, err);
+    r = write_part(fd, deliver_top(d, top), (struct str){b->p, n}, &s, err);
     while (r == 0 && at < d->size) {
         n = d->size - at < STAGE_CHUNK_BYTES ? (size_t)(d->size - at) : STAGE_CHUNK_BYTES;
         r = read_source(d, at, b->p, n, err);

@@ -116,7 +116,34 @@ def test_long_letters(house):
     assert [r[:3] for r in done] == ["250", "250"]
     for user in ("alice", "bob"):
         (got,) = texts(house, user, "long")
-        assert got.endswith(text)
+        assert got == f"Return-Path: <x@elsewhere.test>\nDelivered-To: {user}@{DOMAIN}\n{text}"
+        sizes_tell_the_truth(house, user)
+
+
+def sizes_tell_the_truth(house, user):
+    for f in house.letters(user):
+        m = re.search(r",S=(\d+),W=(\d+)", f.name)
+        data = f.read_bytes()
+        assert (int(m[1]), int(m[2])) == (len(data), len(data) + data.count(b"\n")), f
+
+
+def test_long_letters_with_headings_to_clean(house):
+    """Where the letter is written straight into its place."""
+    body = "x" * 70 + "\n"
+    forged = "Return-Path: <forged@x>\nSubject: cleaned\n\n" + body * 8000
+    _, done = send(lmtp(house), [f"bob@{DOMAIN}"], forged)
+    assert done[0].startswith("250")
+    (got,) = texts(house, "bob", "cleaned")
+    assert got == f"Return-Path: <x@elsewhere.test>\nDelivered-To: bob@{DOMAIN}\n" + forged.split("\n", 1)[1]
+    _, done = send(lmtp(house), [f"bob@{DOMAIN}", f"alice@{DOMAIN}"], f"Subject: loops\nDelivered-To: bob@{DOMAIN}\n\n" + body * 8000)
+    assert [r[:9] for r in done] == ["554 5.4.6", "250 2.1.5"]
+    assert not texts(house, "bob", "loops") and len(texts(house, "alice", "loops")) == 1
+    long_header = "Subject: longhead\n" + "".join(f"X-{i}: {body}" for i in range(5000)) + "Return-Path: <forged@x>\n\n" + body
+    _, done = send(lmtp(house), [f"bob@{DOMAIN}"], long_header)
+    assert done[0].startswith("250")
+    (got,) = texts(house, "bob", "longhead")
+    assert "forged" not in got and got.count("X-") == 5000
+    sizes_tell_the_truth(house, "bob")
 
 
 def test_a_client_that_goes_away_leaves_nothing(house):

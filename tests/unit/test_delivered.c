@@ -126,6 +126,40 @@ static void without_an_id_of_the_queue(void **state)
     assert_int_equal(deliver_unswept(f->d), 0);
 }
 
+/* A letter that is written where it stays: no copy is made of it. */
+static void in_place(void **state)
+{
+    struct fixture *f = *state;
+    struct delivery v = to_alice(f), u = to_alice(f);
+    bool linkable;
+    DEFER(close_fd) int fd = deliver_temporary(f->d, &linkable, NULL);
+    char top[DELIVER_TOP_BYTES];
+    struct str t = deliver_top(&v, top);
+
+    assert_true(fd >= 0);
+    if (!linkable)
+        skip();
+    assert_true(str_eq(t, STR(TOP)));
+    assert_int_equal(write(fd, t.p, t.n), t.n);
+    assert_int_equal(write(fd, LETTER, sizeof(LETTER) - 1), sizeof(LETTER) - 1);
+    v.staged = u.staged = false;
+    v.source = u.source = fd;
+    v.source_at = u.source_at = t.n;
+    v.in_place = true;
+    v.lf = 7;
+    u.user.id = 8;
+    u.user.maildir = STR("mail/example.test/bob");
+    u.delivered_to = STR("bob@example.test");
+    deliver_batch(f->d, (struct delivery *[]){&u, &v}, 2);
+    assert_int_equal(v.result, 0);
+    assert_int_equal(u.result, 0);
+    assert_whole(f);
+    assert_non_null(strstr(v.name, ",S=113,W=120"));
+    assert_non_null(strstr(u.name, ",S=111,W=118"));
+    assert_int_equal(world_count(&f->w, "mail/example.test/bob/new", NULL), 1);
+    assert_int_equal(world_count(&f->w, "mail/.deliver", NULL), 0);
+}
+
 static void sweeps(void **state)
 {
     struct fixture *f = *state;
@@ -296,6 +330,7 @@ int main(void)
         DELIVER_TEST(long_letter),
         DELIVER_TEST(quotas),
         DELIVER_TEST(without_an_id_of_the_queue),
+        DELIVER_TEST(in_place),
         DELIVER_TEST(sweeps),
         DELIVER_TEST(f01_links_lead_nowhere),
         DELIVER_TEST(x39_mailbox_removed),
