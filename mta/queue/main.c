@@ -15,6 +15,9 @@
 
 enum { WRITER_THREADS = 2, LISTENERS_MAX = 8, TIMER_MS_MAX = 24 * 60 * 60 * 1000 };
 
+/* What our own boxes put on top of a letter that was just small enough for them. */
+enum { TRACE_BYTES = 64 * 1024 };
+
 struct program_state {
     struct service service;
     struct listener *listeners[LISTENERS_MAX];
@@ -152,7 +155,7 @@ static void apply_config(struct service *s)
     new->smtp = (struct smtp_server_config){
         .kind = SMTP_QUEUE,
         .hostname = str_c(new->hostname),
-        .size_max = c->limits.letter_bytes,
+        .size_max = c->limits.letter_bytes + TRACE_BYTES,
         .recipients_max = c->limits.recipients,
         .xspool = true,
         .dsn = true,
