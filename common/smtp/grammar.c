@@ -227,14 +227,14 @@ static bool parse_params(struct target *t, struct str arg, unsigned offers,
     unsigned seen = 0;
     struct param p;
 
-    for (int count = 0; arg.n; count++) {
+    while (arg.n) {
         *why = SMTP_REPLY(501, "5.5.4", "syntax error in parameters");
         if (!scan_byte(&arg, ' '))
             return false;
         arg = str_trim(arg);
         if (arg.n == 0)
             return true;
-        if (!scan_param(&arg, &p) || count == SMTP_PARAMETERS)
+        if (!scan_param(&arg, &p))
             return false;
         int i = find_param(p.keyword, t->mail != NULL, offers);
         if (i < 0) {

@@ -17,7 +17,6 @@ enum {
     SMTP_JUNK_COMMANDS = 100,  /* NOOP, RSET, HELP, VRFY, EHLO … without mail between them */
     SMTP_BAD_COMMANDS = 20,    /* refused commands or recipients, then 421 */
     SMTP_AUTH_FAILURES = 3,    /* a session, then 421 */
-    SMTP_PARAMETERS = 32,      /* a command */
     SMTP_ENVID_BYTES = 100,    /* RFC 3461 5.4 */
     SMTP_ORCPT_BYTES = 500,    /* RFC 3461 5.4 */
     SMTP_MECHANISM_BYTES = 20, /* RFC 4422 3.1 */
