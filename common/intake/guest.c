@@ -21,6 +21,8 @@ void *guest_make(void *arg, struct conn *c)
     g->progress = true;
     g->relay = in->spec->relays && in->spec->relays(in->program->config, conn_peer_address(c));
     g->smtp = smtp_server_new(&g->settings->smtp, door->tls_first);
+    if (door->tls_first)
+        conn_deadline(c, g->settings->limits.handshake_seconds * UINT64_C(1000));
     in->open++;
     in->counts.sessions++;
     log_event(LOG_DEBUG, NULL, "connected", "%s port %d", conn_peer_address(c),
@@ -214,7 +216,6 @@ static enum turn guest_turn(void *session, struct conn *c)
     struct guest *g = session;
     const struct smtp_request *req;
 
-    (void)c;
     g->begun = true;
     while (!g->waiting) {
         enum smtp_want want = smtp_server_next(g->smtp, &req);
@@ -223,8 +224,10 @@ static enum turn guest_turn(void *session, struct conn *c)
             log_lines(g, '<', smtp_server_heard(g->smtp));
         if (want == SMTP_WANT_CLOSE)
             return TURN_CLOSE;
-        if (want == SMTP_WANT_STARTTLS)
+        if (want == SMTP_WANT_STARTTLS) {
+            conn_deadline(c, g->settings->limits.handshake_seconds * UINT64_C(1000));
             return TURN_STARTTLS;
+        }
         if (want == SMTP_WANT_INPUT && g->in->draining && smtp_server_idle(g->smtp)) {
             guest_end(g, SMTP_REPLY(421, "4.3.2", "going down; come again"));
         } else if (want == SMTP_WANT_INPUT) {

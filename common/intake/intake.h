@@ -18,7 +18,7 @@
 #include "users/users.h"
 
 enum {
-    INTAKE_SYNC_THREADS = 8,       /* letters on their way to the disk at once      */
+    INTAKE_SYNC_THREADS = 4,       /* letters on their way to the disk at once      */
     INTAKE_SYNC_BATCH = 4,         /* letters that one thread takes at once         */
     INTAKE_QUEUE_SECONDS = 540,    /* for the queue's answer: below RFC 5321 4.5.3.2.6 */
     INTAKE_QUEUE_CONNECTIONS = 16, /* to queue.sock                                 */
