@@ -68,7 +68,7 @@ struct guest {
 };
 
 extern const struct conn_protocol guest_protocol;
-void *guest_make(void *door, struct conn *c);
+void *guest_make(void *arg, struct conn *c); /* arg: struct door */
 /* The answer was given: go on. */
 void guest_ready(struct guest *g);
 /* Says r, which is the last word, unless that was said already. */

@@ -74,7 +74,7 @@ static void announce(const struct intake *in)
 
 /* ---- entrances ----------------------------------------------------------- */
 
-static struct listen_options listen_options(const struct entrance *e)
+static struct listen_options listen_options(struct entrance *e)
 {
     const struct intake *in = e->door.intake;
     const struct config_limits *limits = &in->settings->limits;
@@ -85,7 +85,7 @@ static struct listen_options listen_options(const struct entrance *e)
                  .tls_first = e->door.tls_first,
                  .listen_first = true},
         .make = guest_make,
-        .arg = (void *)(uintptr_t)&e->door,
+        .arg = &e->door,
         .busy = str_c(busy_line),
         .refused = str_c(refused_line),
         .connections_max = limits->connections,
@@ -114,24 +114,16 @@ static const struct intake_door *find_door(const struct intake *in, const char *
     return d->socket ? d : NULL;
 }
 
-int intake_serve(struct program *p, const char *name, int fd, struct err *err)
+static int serve(struct intake *in, const struct intake_door *d, int fd, struct err *err)
 {
-    struct intake *in = p->state;
-    const struct intake_door *d = find_door(in, name);
-    struct tls_context *tls = NULL;
-    int r = 0;
+    struct tls_context *tls;
+    int r = make_tls(in->program, d->socket, &tls, err);
 
-    if (!d)
-        r = err_set(err, E_NOT_FOUND, "a socket named %s is not for %s", name, p->spec->name);
-    else
-        r = make_tls(p, name, &tls, err);
-    if (r == 0 && d->tls_first && !tls)
-        r = err_set(err, E_NOT_FOUND, "%s needs a certificate (tls.certificate, tls.key)",
-                    name);
-    if (r < 0) {
-        close(fd);
+    if (r < 0)
         return r;
-    }
+    if (d->tls_first && !tls)
+        return err_set(err, E_NOT_FOUND, "%s needs a certificate (tls.certificate, tls.key)",
+                       d->socket);
 
     struct entrance *e = calloc(1, sizeof(*e));
     if (!e)
@@ -141,8 +133,21 @@ int intake_serve(struct program *p, const char *name, int fd, struct err *err)
     e->tls = tls;
     list_append(&in->entrances, &e->link);
     struct listen_options o = listen_options(e);
-    e->listener = listener_new(p->loop, fd, &o);
+    e->listener = listener_new(in->program->loop, fd, &o);
     return 0;
+}
+
+int intake_serve(struct program *p, const char *name, int fd, struct err *err)
+{
+    struct intake *in = p->state;
+    const struct intake_door *d = find_door(in, name);
+    int r =
+        d ? serve(in, d, fd, err)
+          : err_set(err, E_NOT_FOUND, "a socket named %s is not for %s", name, p->spec->name);
+
+    if (r < 0)
+        close(fd);
+    return r;
 }
 
 static void close_entrances(struct intake *in)

@@ -5,7 +5,7 @@
 static void add_clean(struct buf *out, struct str text)
 {
     for (size_t i = 0; i < text.n; i++)
-        buf_add_byte(out, ascii_is_print(text.p[i]) ? text.p[i] : '?');
+        buf_add(out, ascii_is_print(text.p[i]) ? (struct str){text.p + i, 1} : STR("?"));
 }
 
 /* Reply-line = Reply-code [ SP textstring ] CRLF        RFC 5321 4.2

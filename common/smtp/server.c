@@ -3,7 +3,7 @@
  *
  * What the next bytes are (s->reading):
  *
- *             334 [auth_challenge]          a response [read_auth]
+ *             334 [auth.c]                  a response [smtp_auth_line]
  *    COMMAND ----------------------> AUTH -------------------------> COMMAND
  *       |    354 [answer_letter]          lone dot [end_letter]
  *       |--------------------------> LETTER -----------------------> COMMAND
@@ -15,7 +15,6 @@
  */
 #include "smtp/server.h"
 
-#include "base/base64.h"
 #include "smtp/session.h"
 #include "wire/line.h"
 
@@ -57,8 +56,7 @@ void smtp_ask(struct smtp_server *s, enum smtp_want want)
     s->want = want;
 }
 
-/* The program has answered: false where it came too late to matter. */
-static bool answered(struct smtp_server *s, unsigned wants)
+bool smtp_answered(struct smtp_server *s, unsigned wants)
 {
     if (s->closed)
         return false;
@@ -222,50 +220,6 @@ static size_t line_limit(const struct smtp_server *s)
     return auth ? SMTP_AUTH_LINE_BYTES : SMTP_COMMAND_BYTES;
 }
 
-/* The client will not end the exchange: the program has to. */
-static void cancel_exchange(struct smtp_server *s)
-{
-    if (!s->exchange)
-        return;
-    s->exchange = false;
-    s->cancelled = true;
-    s->reading = SMTP_READ_COMMAND;
-}
-
-static void auth_cancelled(struct smtp_server *s, struct smtp_reply r)
-{
-    cancel_exchange(s);
-    smtp_refuse(s, r);
-}
-
-void smtp_auth_step(struct smtp_server *s, struct str base64, bool first)
-{
-    /* "=" is an initial response of no octets        RFC 4954 4 */
-    if (first && str_eq(base64, STR("=")))
-        base64 = STR("");
-    buf_clear(&s->secret);
-    if (!base64_decode(&s->secret, base64)) {
-        if (first) /* the program has not heard of this exchange */
-            s->exchange = false;
-        auth_cancelled(s, SMTP_REPLY(501, "5.5.2", "that is not base64"));
-        return;
-    }
-    s->req.auth.response = buf_str(&s->secret);
-    s->req.auth.has_response = !first || s->req.auth.has_response;
-    s->req.auth.first = first;
-    s->req.auth.cancelled = false;
-    smtp_ask(s, SMTP_WANT_AUTH);
-}
-
-static void run_auth_line(struct smtp_server *s, struct str line)
-{
-    s->reading = SMTP_READ_COMMAND;
-    if (str_eq(line, STR("*")))
-        auth_cancelled(s, SMTP_REPLY(501, "5.7.0", "cancelled"));
-    else
-        smtp_auth_step(s, line, false);
-}
-
 /* For the transcript: of AUTH the mechanism alone. */
 static void note_line(struct smtp_server *s, struct str line, bool secret)
 {
@@ -291,20 +245,22 @@ static void run_line(struct smtp_server *s, struct str line)
 {
     bool secret = line_limit(s) == SMTP_AUTH_LINE_BYTES;
     size_t n = line.n + 2;
-    char *raw = s->in.p + s->in.from;
+    char *raw = s->in.p + s->in.from, *copy;
 
     arena_reset(&s->command);
-    line = arena_dup(&s->command, line);
+    copy = arena_alloc(&s->command, n);
+    memcpy(copy, raw, line.n);
+    line.p = copy;
     note_line(s, line, secret);
     if (secret)
         explicit_bzero(raw, n);
     buf_drop(&s->in, n);
     if (s->reading == SMTP_READ_AUTH)
-        run_auth_line(s, line);
+        smtp_auth_line(s, line);
     else
         smtp_command_run(s, line);
     if (secret)
-        explicit_bzero((char *)(uintptr_t)line.p, line.n);
+        explicit_bzero(copy, n);
 }
 
 static bool read_line(struct smtp_server *s)
@@ -324,7 +280,7 @@ static bool read_line(struct smtp_server *s)
         s->last = '\0';
         break;
     case LINE_BAD:
-        cancel_exchange(s);
+        smtp_auth_cancel(s);
         smtp_bye(s, SMTP_REPLY(500, "5.5.2", "lines end in CRLF and hold no CR, LF or NUL"));
         break;
     }
@@ -362,7 +318,7 @@ static bool read_discard(struct smtp_server *s)
     buf_drop(&s->in, n);
     if (!end && s->discarded < SMTP_DISCARD_BYTES)
         return true;
-    cancel_exchange(s);
+    smtp_auth_cancel(s);
     s->reading = SMTP_READ_COMMAND;
     smtp_refuse(s, s->long_auth ? SMTP_REPLY(500, "5.5.6", "line too long")
                                 : SMTP_REPLY(500, "5.5.2", "line too long"));
@@ -406,19 +362,12 @@ struct smtp_server *smtp_server_new(const struct smtp_server_config *config, boo
     return s;
 }
 
-static void wipe(struct buf *b)
-{
-    if (b->p)
-        explicit_bzero(b->p, b->cap);
-    buf_done(b);
-}
-
 void smtp_server_free(struct smtp_server *s)
 {
     if (!s)
         return;
-    wipe(&s->secret);
-    wipe(&s->in);
+    smtp_auth_wipe(&s->secret);
+    smtp_auth_wipe(&s->in);
     buf_done(&s->out);
     buf_done(&s->helo);
     buf_done(&s->user);
@@ -535,9 +484,9 @@ void smtp_answer(struct smtp_server *s, struct smtp_reply r)
 {
     enum smtp_want want = s->want;
 
-    if (!answered(s, 1u << SMTP_WANT_MAIL | 1u << SMTP_WANT_RCPT | 1u << SMTP_WANT_VRFY |
-                         1u << SMTP_WANT_LETTER | 1u << SMTP_WANT_COMMIT |
-                         1u << SMTP_WANT_XSPOOL))
+    if (!smtp_answered(s, 1u << SMTP_WANT_MAIL | 1u << SMTP_WANT_RCPT | 1u << SMTP_WANT_VRFY |
+                              1u << SMTP_WANT_LETTER | 1u << SMTP_WANT_COMMIT |
+                              1u << SMTP_WANT_XSPOOL))
         return;
     if (want == SMTP_WANT_MAIL) {
         answer_mail(s, r);
@@ -555,7 +504,7 @@ void smtp_answer(struct smtp_server *s, struct smtp_reply r)
 
 void smtp_answer_each(struct smtp_server *s, const struct smtp_reply *replies, size_t n)
 {
-    if (!answered(s, 1u << SMTP_WANT_COMMIT | 1u << SMTP_WANT_XSPOOL))
+    if (!smtp_answered(s, 1u << SMTP_WANT_COMMIT | 1u << SMTP_WANT_XSPOOL))
         return;
     assert(s->config->kind == SMTP_LMTP && n == s->nrcpts);
     for (size_t i = 0; i < n; i++)
@@ -565,59 +514,18 @@ void smtp_answer_each(struct smtp_server *s, const struct smtp_reply *replies, s
 
 void smtp_answer_body(struct smtp_server *s)
 {
-    if (answered(s, 1u << SMTP_WANT_BODY))
+    if (smtp_answered(s, 1u << SMTP_WANT_BODY))
         buf_clear(&s->body);
 }
 
 void smtp_answer_abort(struct smtp_server *s)
 {
-    answered(s, 1u << SMTP_WANT_ABORT);
-}
-
-/* What the program saw of the client's secrets is not kept. Last of all: the program's answer
- * may point into them. */
-static void forget_secret(struct smtp_server *s)
-{
-    wipe(&s->secret);
-    s->req.auth.response = STR("");
-}
-
-void smtp_answer_auth_challenge(struct smtp_server *s, struct str challenge)
-{
-    if (answered(s, 1u << SMTP_WANT_AUTH)) {
-        buf_add(&s->out, STR("334 "));
-        base64_add(&s->out, challenge);
-        buf_add(&s->out, STR("\r\n"));
-        s->reading = SMTP_READ_AUTH;
-    }
-    forget_secret(s);
-}
-
-void smtp_answer_auth_done(struct smtp_server *s, struct str user)
-{
-    if (answered(s, 1u << SMTP_WANT_AUTH)) {
-        s->exchange = false;
-        buf_clear(&s->user);
-        buf_add(&s->user, user);
-        smtp_say(s, SMTP_REPLY(235, "2.7.0", "Authentication successful"));
-    }
-    forget_secret(s);
-}
-
-void smtp_answer_auth_failed(struct smtp_server *s, struct smtp_reply r)
-{
-    if (answered(s, 1u << SMTP_WANT_AUTH)) {
-        s->exchange = false;
-        smtp_say(s, r);
-        if (smtp_reply_class(r) == 5 && ++s->auth_failures >= s->auth_max)
-            smtp_bye(s, SMTP_REPLY(421, "4.7.0", "too many failed logins"));
-    }
-    forget_secret(s);
+    smtp_answered(s, 1u << SMTP_WANT_ABORT);
 }
 
 void smtp_server_tls_started(struct smtp_server *s)
 {
-    if (!answered(s, 1u << SMTP_WANT_STARTTLS))
+    if (!smtp_answered(s, 1u << SMTP_WANT_STARTTLS))
         return;
     s->tls = true;
     s->esmtp = false;

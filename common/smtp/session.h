@@ -1,6 +1,6 @@
 /*
  * session - the inside of struct smtp_server, shared by server.c (bytes, wants,
- * answers) and command.c (what each command does). Nobody else includes it.
+ * answers), auth.c and command.c (what each command does). Nobody else includes it.
  */
 #ifndef POSTA_SMTP_SESSION_H
 #define POSTA_SMTP_SESSION_H
@@ -71,7 +71,16 @@ void smtp_ask(struct smtp_server *s, enum smtp_want want);
 void smtp_mail_refused(struct smtp_server *s);
 /* Forgets MAIL and RCPT. */
 void smtp_transaction_end(struct smtp_server *s);
+/* The program has answered one of `wants`: false where it came too late to matter. */
+bool smtp_answered(struct smtp_server *s, unsigned wants);
+
 /* Decodes a response of the client into s->secret and asks the program for the next step. */
 void smtp_auth_step(struct smtp_server *s, struct str base64, bool first);
+/* What the client says to a challenge. */
+void smtp_auth_line(struct smtp_server *s, struct str line);
+/* The client will not end the exchange, if there is one: the program has to. */
+void smtp_auth_cancel(struct smtp_server *s);
+/* Frees a buffer that held secrets. */
+void smtp_auth_wipe(struct buf *b);
 
 #endif
