@@ -8,18 +8,20 @@
 
 /* ---- the bytes ---- */
 
-/* The next line of `in` without its end; false at the end of the letter. */
+/* The next line of `in` without its end; false at the end of the letter. A bare CR ends a line
+ * too: that is what it becomes on the way, and the head must be seen as it will be sent. */
 static bool next_line(struct str *in, bool dot_is_text, struct str *line)
 {
-    size_t n;
+    size_t n = 0;
 
     if (!in->n)
         return false;
-    n = str_find(*in, '\n');
+    while (n < in->n && in->p[n] != '\n' && in->p[n] != '\r')
+        n++;
     *line = str_first(*in, n);
-    *in = str_skip(*in, n < in->n ? n + 1 : n);
-    if (line->n && line->p[line->n - 1] == '\r')
-        line->n--;
+    *in = str_skip(*in, n);
+    scan_byte(in, '\r');
+    scan_byte(in, '\n');
     return dot_is_text || !str_eq(*line, STR("."));
 }
 
@@ -294,7 +296,7 @@ int compose(struct arena *a, struct str input, const struct sendmail_args *args,
     struct buf letter;
     int rc;
 
-    buf_init(&letter, input.n + 1);
+    buf_init(&letter, input.n + 1); /* no line grows, the last may gain its end */
     buf_init(&made.letter, input.n + HEADER_BYTES);
     clean(input, args->dot_is_text, &letter);
     rc = compose_clean(a, buf_str(&letter), args, c, &made, err);

@@ -1,8 +1,8 @@
 /*
  * compose - makes a letter out of what a program wrote to sendmail's standard input. Pure.
  *
- *   - CRLF becomes LF; without -i a line that is a lone dot ends the letter; an mbox "From "
- * line in front goes;
+ *   - CRLF and bare CR become LF; without -i a line that is a lone dot ends the letter; an mbox
+ * "From " line in front goes;
  *   - with -t the recipients are those of To, Cc and Bcc, or, where the letter was sent on, of
  * the Resent- fields alone (RFC 5322 3.6.6), besides those of the command line;
  *   - Bcc goes; Date, From and Message-ID come where they are missing (RFC 6409 8);

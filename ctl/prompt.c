@@ -45,8 +45,9 @@ static bool ask(int tty, const char *words, char *to, size_t room)
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
     quiet.c_cc[VEOL] = CANCEL;
     quiet.c_lflag |= ECHONL;
-    dprintf(tty, "%s", words);
+    /* Quiet first: who types as soon as the words are there must not be shown, nor lost. */
     tcsetattr(tty, TCSAFLUSH, &quiet);
+    dprintf(tty, "%s", words);
     good = read_line(tty, to, room);
     tcsetattr(tty, TCSAFLUSH, &before);
     return good;

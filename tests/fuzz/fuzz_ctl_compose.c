@@ -25,8 +25,10 @@ static void look(struct composed *c)
           header_count(letter, STR("Resent-Bcc")) == 0);
     check(header_find(letter, STR("Date"), &f) && header_find(letter, STR("From"), &f));
     check(header_find(letter, STR("Message-ID"), &f));
-    for (size_t i = 0; i < letter.n; i++)
+    for (size_t i = 0; i < letter.n; i++) {
+        check(letter.p[i] != '\r');
         wire += letter.p[i] == '\n';
+    }
     check(wire == c->wire_size);
     for (size_t i = 0; i < c->nrcpts; i++)
         for (size_t k = 0; k < i; k++)

@@ -287,6 +287,20 @@ static void ends_of_lines_and_of_the_letter(void **state)
     }
 }
 
+/* What hides behind a bare CR is a field like any other. */
+static void a_bare_cr_hides_no_field(void **state)
+{
+    struct world *w = world();
+
+    (void)state;
+    w->args.from_head = true;
+    assert_int_equal(run(w, "To: bob@example.test\rBcc: eve@example.test\rX: y\r\rbody\r"), 0);
+    assert_int_equal(w->out.nrcpts, 2);
+    assert_null(strstr(buf_c(&w->out.letter), "Bcc"));
+    assert_null(strchr(buf_c(&w->out.letter), '\r'));
+    end(w);
+}
+
 static void the_size_on_the_wire_counts_crlf(void **state)
 {
     struct world *w = world();
@@ -334,6 +348,7 @@ int main(void)
         cmocka_unit_test(no_recipient_and_too_many),
         cmocka_unit_test(ends_of_lines_and_of_the_letter),
         cmocka_unit_test(names_get_the_domain_of_the_host),
+        cmocka_unit_test(a_bare_cr_hides_no_field),
         cmocka_unit_test(the_size_on_the_wire_counts_crlf),
     };
 
