@@ -36,10 +36,17 @@ def until(condition, what, patience=PATIENCE):
         time.sleep(0.01)
 
 
+def free_ports(n):
+    """n different ones: each is held until all are chosen."""
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.socket()) for _ in range(n)]
+        for s in held:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in held]
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return free_ports(1)[0]
 
 
 def as_user(uid):
@@ -56,7 +63,8 @@ class System:
         self.build = pathlib.Path(build)
         self.state, self.run = self.dir / "state", self.dir / "run"
         self.conf, self.log_path = self.dir / "posta.conf", self.dir / "log"
-        self.ports = {name: free_port() for name in ("mta", "msa", "msa_tls", "pop3d", "pop3d_tls", "lmtp")}
+        names = ("mta", "msa", "msa_tls", "pop3d", "pop3d_tls", "lmtp")
+        self.ports = dict(zip(names, free_ports(len(names))))
         self.sections = {"mta": "", "msa": "", "pop3d": "", "mda": "", "limits": "", "lab": "", "log": "", **(sections or {})}
         self.top = top
         self.process = None

@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from posta import BUILD, DOMAIN, PASSWORD, System, alive, as_user, free_port, system, until
+from posta import BUILD, DOMAIN, PASSWORD, alive, as_user, free_port, system, until
 
 PROGRAMS = ["posta-authd", "posta-mda", "posta-mta-queue", "posta-mta-receive", "posta-msa", "posta-pop3d"]
 FROZEN_PATIENCE = 60
@@ -106,11 +106,9 @@ def test_stop_says_goodbye_within_its_time():
     with system(sections={"limits": "drain_seconds = 1"}) as s:
         d = s.dial("mta")
         d.asks("EHLO x.test", "250")
-        p = s.dial("pop3d")
         begun = time.monotonic()
         s.process.send_signal(signal.SIGTERM)
         assert d.hear().startswith("421")
-        assert p.closed() or True
         assert s.process.wait(30) == 0
         assert time.monotonic() - begun < 10
         s.process = None
@@ -530,5 +528,3 @@ def test_F04_strangers_at_posta_ctl(posta):
                     pass
     assert posta.json("status")["serving"]
 
-
-assert System
