@@ -46,7 +46,7 @@ void bounce_free(struct bounce *b)
 }
 
 void bounce_add(struct bounce *b, const struct queue_rcpt *r, int code, struct str status,
-                struct str words, uint64_t now_ms)
+                struct str text, uint64_t now_ms)
 {
     if (b->dsn.nrcpts == b->room) {
         b->room = b->room ? b->room * 2 : BOUNCE_FIRST_RCPTS;
@@ -60,7 +60,7 @@ void bounce_add(struct bounce *b, const struct queue_rcpt *r, int code, struct s
         .action = DSN_FAILED,
         .status = arena_dup(&b->arena, status),
         .code = code,
-        .diagnostic = arena_dup(&b->arena, str_first(words, DSN_TEXT_BYTES)),
+        .diagnostic = arena_dup(&b->arena, str_first(text, DSN_TEXT_BYTES)),
         .last_try_s = (int64_t)(now_ms / 1000),
     };
 }

@@ -30,9 +30,9 @@ struct bounce *bounce_new(const struct queue_letter *about, const struct id *id,
                           struct str hostname, struct str to, uint64_t now_ms);
 void bounce_free(struct bounce *b); /* accepts NULL */
 
-/* `code` 0: no server said anything. Copies all. */
+/* `code` 0: no server said anything. `text` is the reply without its numbers. Copies all. */
 void bounce_add(struct bounce *b, const struct queue_rcpt *r, int code, struct str status,
-                struct str words, uint64_t now_ms);
+                struct str text, uint64_t now_ms);
 
 /* `original`: the first bytes of the letter, up to DSN_LETTER_BYTES and one more; "" where it
  * cannot be read. */

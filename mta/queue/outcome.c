@@ -14,7 +14,8 @@ struct failure {
     uint32_t rcpt;
     int code;
     const char *event;
-    char *words;     /* the whole reply                 */
+    char *words;     /* the whole reply ...            */
+    size_t text_at;  /* ... and where its text begins  */
     char status[12]; /* "5.1.1"                        */
 };
 
@@ -33,14 +34,17 @@ static void *must_alloc(void *p)
     return p;
 }
 
-static void words_of(struct buf *out, struct smtp_reply r)
+/* Where its text begins. */
+static size_t words_of(struct buf *out, struct smtp_reply r)
 {
     if (r.code)
         buf_addf(out, "%d ", r.code);
     if (r.enhanced.n)
         buf_addf(out, "%.*s ", STR_ARGS(str_first(r.enhanced, 11)));
+    size_t text_at = out->n;
     for (size_t i = 0; i < r.text.n && out->n < REPLY_BYTES - 1; i++)
         buf_add_byte(out, (unsigned char)r.text.p[i] < ' ' ? ' ' : r.text.p[i]);
+    return text_at;
 }
 
 void outcome_begin(struct outcome *o, struct service *s, struct queue_letter *l)
@@ -78,8 +82,8 @@ static void add_failure(struct outcome *o, uint32_t rcpt, const char *event,
     }
     struct failure *f = &o->failures[o->nfailures++];
     buf_init(&words, REPLY_BYTES);
-    words_of(&words, r);
     *f = (struct failure){.rcpt = rcpt, .code = r.code, .event = event};
+    f->text_at = words_of(&words, r);
     f->words = must_alloc(strdup(buf_c(&words)));
     buf_done(&words);
     snprintf(f->status, sizeof(f->status), "%.*s", STR_ARGS(str_first(r.enhanced, 11)));

@@ -105,12 +105,14 @@ static struct smtp_reply add_alias(struct recipients *r, struct users *u,
                                    const struct smtp_rcpt *rcpt)
 {
     struct users_target *targets;
-    size_t n;
+    size_t n, fresh = 0;
     enum users_kind kind = users_expand(u, rcpt->forward_path, &r->arena, &targets, &n);
 
     if (kind != USERS_MAILBOX)
         return refusal(kind);
-    if (n > r->max - r->n)
+    for (size_t i = 0; i < n; i++)
+        fresh += !is_there(r, targets[i].address);
+    if (fresh > r->max - r->n)
         return SMTP_REPLY(452, "4.5.3", "Too many recipients for one letter");
     for (size_t i = 0; i < n; i++)
         add_end(r, rcpt, targets[i].address, targets[i].address, targets[i].local);

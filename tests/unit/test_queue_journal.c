@@ -47,12 +47,6 @@ int fdatasync(int fd)
     return sync_seam() < 0 ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 
-/* What a report says is not looked at here. */
-void dsn_print(struct buf *out, const struct dsn *d)
-{
-    buf_addf(out, "Subject: report\n\n%.*s", STR_ARGS(d->letter));
-}
-
 /* ---- a queue on disk ---- */
 
 struct place {

@@ -1,0 +1,257 @@
+/* What the queue says of letters: the words of XSPOOL, lists, journeys and reports. */
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "mta/queue/bounce.h"
+#include "mta/queue/flags.h"
+#include "mta/queue/listing.h"
+#include "mta/queue/trace.h"
+
+#include <stdlib.h>
+
+static struct id id_of(uint64_t n)
+{
+    uint8_t r[8];
+    struct id id;
+
+    memcpy(r, &n, 8);
+    id_make(&id, 1795384281125, r);
+    return id;
+}
+
+/* ---- flags ---- */
+
+static void words_are_found(void **state)
+{
+    static const struct {
+        struct str flags;
+        const char *key;
+        const char *want; /* NULL: not there */
+    } rows[] = {
+        {STR_LIT("via=msa 8bit wire=12"), "via",   "msa" },
+        {STR_LIT("via=msa 8bit wire=12"), "8bit",  ""    },
+        {STR_LIT("via=msa 8bit wire=12"), "wire",  "12"  },
+        {STR_LIT("via=msa 8bit wire=12"), "wir",   NULL  },
+        {STR_LIT("via=msa 8bit wire=12"), "wires", NULL  },
+        {STR_LIT("helo=a+20b+3D"),        "helo",  "a b="},
+        {STR_LIT("helo=a+2"),             "helo",  NULL  }, /* not xtext */
+        {STR_LIT("helo="),                "helo",  ""    },
+        {STR_LIT("  a=1   b=2 "),         "b",     "2"   },
+        {STR_LIT(""),                     "a",     NULL  },
+        {STR_LIT("   "),                  "a",     NULL  },
+        {STR_LIT("xvia=1 via=2"),         "via",   "2"   },
+    };
+    struct arena a;
+    struct str value;
+
+    (void)state;
+    arena_init(&a);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        bool found = flags_find(rows[i].flags, rows[i].key, &a, &value);
+
+        if (found != (rows[i].want != NULL) || (found && !str_eq(value, str_c(rows[i].want))))
+            fail_msg("row %zu", i);
+    }
+    arena_done(&a);
+}
+
+/* ---- letters ---- */
+
+static struct queue_letter *letter(struct smtp_mail mail, size_t n)
+{
+    struct queue_envelope e = {.id = id_of(1),
+                               .arrived_ms = 1795384281125,
+                               .size = 77,
+                               .mail = mail,
+                               .flags = STR_LIT("via=msa")};
+    struct queue_address to[2] = {
+        {.address = STR_LIT("bob@example.test"), .local = true                         },
+        {.number = 1,                            .address = STR_LIT("x@elsewhere.test")}
+    };
+
+    return queue_letter_new(&e, to, n);
+}
+
+static void a_listing_shows_what_is_open(void **state)
+{
+    struct queue *q = queue_new();
+    struct queue_letter *l = letter((struct smtp_mail){.reverse_path = STR_LIT("a\"b@d")}, 2);
+    struct listing_now now = {1795384281125 + 61999, 5000};
+    uint32_t rcpts[2];
+    struct buf b;
+    size_t n;
+
+    (void)state;
+    buf_init(&b, 65536);
+    queue_add(q, l);
+    listing_letter(&b, l, &now, NULL);
+    assert_string_equal(
+        buf_c(&b),
+        "{\"id\": \"01m82kw2150000000000001\", \"sender\": \"a\\\"b@d\", \"recipients\": ["
+        "{\"address\": \"bob@example.test\", \"state\": \"due\", \"next_try\": null, "
+        "\"reply\": "
+        "\"\"}, "
+        "{\"address\": \"x@elsewhere.test\", \"state\": \"due\", \"next_try\": null, "
+        "\"reply\": "
+        "\"\"}], "
+        "\"held\": false, \"size\": 77, \"age\": 61}");
+    queue_take(q, rcpts, 2, &n);
+    queue_take(q, rcpts, 2, &n);
+    queue_end(q, l, 0, QUEUE_DONE);
+    queue_defer(q, l, 1, 5000 + 1000, STR("no \"road\""));
+    buf_clear(&b);
+    listing_letter(&b, l, &now, NULL);
+    assert_null(strstr(buf_c(&b), "bob@"));
+    assert_non_null(strstr(buf_c(&b), "\"state\": \"no-road\", \"next_try\": \"2026-11-22T"));
+    assert_non_null(strstr(buf_c(&b), "\"reply\": \"no \\\"road\\\"\""));
+    queue_hold(q, l, true);
+    buf_clear(&b);
+    listing_letter(&b, l, &now, &STR("Subject: x\n"));
+    assert_non_null(strstr(buf_c(&b), "\"state\": \"held\", \"next_try\": null"));
+    assert_non_null(strstr(buf_c(&b), "\"held\": true"));
+    assert_non_null(strstr(buf_c(&b), "\"head\": \"Subject: x\\u000a\""));
+    assert_non_null(strstr(buf_c(&b), "\"flags\": \"via=msa\""));
+    queue_free(q);
+    buf_done(&b);
+}
+
+/* ---- journeys ---- */
+
+static void a_journey_becomes_an_object_a_hop(void **state)
+{
+    struct id id = id_of(1);
+    struct buf text, out;
+
+    (void)state;
+    buf_init(&text, 4096);
+    buf_init(&out, 4096);
+    trace_add_hop(&text, 1795384281125, "msa", STR("accepted\nfrom \"x\"\tand y"));
+    trace_add_hop(&text, 0, "queue", STR(""));
+    trace_print_hops(&out, &id, buf_str(&text));
+    assert_string_equal(buf_c(&out), "{\"id\": \"01m82kw2150000000000001\", \"time\": "
+                                     "\"2026-11-22T21:51:21.125Z\", \"box\": "
+                                     "\"msa\", \"text\": \"accepted from \\\"x\\\" and y\"}\n"
+                                     "{\"id\": \"01m82kw2150000000000001\", \"time\": "
+                                     "\"1970-01-01T00:00:00.000Z\", \"box\": "
+                                     "\"queue\", \"text\": \"\"}\n");
+    buf_clear(&out);
+    trace_print_hops(&out, &id, STR("not a hop\n12\tbox\n"));
+    assert_int_equal(out.n, 0);
+    buf_done(&text);
+    buf_done(&out);
+}
+
+/* ---- bounces ---- */
+
+static void whom_a_failure_is_told(void **state)
+{
+    static const struct {
+        struct str sender;
+        unsigned notify;
+        bool notice, deleted;
+        enum bounce_to want;
+    } rows[] = {
+        {STR_LIT("a@d"), 0,                                       false, false, BOUNCE_SENDER    },
+        {STR_LIT("a@d"), SMTP_NOTIFY_FAILURE,                     false, false, BOUNCE_SENDER    },
+        {STR_LIT("a@d"), SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY, false, false, BOUNCE_SENDER    },
+        {STR_LIT("a@d"), SMTP_NOTIFY_NEVER,                       false, false, BOUNCE_NOBODY    },
+        {STR_LIT("a@d"), SMTP_NOTIFY_SUCCESS,                     false, false, BOUNCE_NOBODY    },
+        {STR_LIT("a@d"), 0,                                       false, true,  BOUNCE_NOBODY    },
+        {STR_LIT(""),    0,                                       false, false, BOUNCE_POSTMASTER}, /* A24 */
+        {STR_LIT(""),    SMTP_NOTIFY_NEVER,                       false, false, BOUNCE_NOBODY    },
+        {STR_LIT(""),    0,                                       true,  false, BOUNCE_NOBODY    },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct queue_letter *l = letter((struct smtp_mail){.reverse_path = rows[i].sender}, 1);
+
+        l->rcpts[0].notify = (uint8_t)rows[i].notify;
+        l->env.notice = rows[i].notice;
+        l->deleted = rows[i].deleted;
+        if (bounce_to_whom(l, 0) != rows[i].want)
+            fail_msg("row %zu", i);
+        queue_letter_free(l);
+    }
+}
+
+static struct str bounce_text(struct buf *out, enum smtp_ret ret, struct str original)
+{
+    struct queue_letter *l = letter((struct smtp_mail){.reverse_path = STR_LIT("a@d"),
+                                                       .envid = STR_LIT("QQ314"),
+                                                       .ret = ret},
+                                    2);
+    struct id id = id_of(2);
+    struct bounce *b = bounce_new(l, &id, STR("mail.example.test"), STR("a@d"), 1795384282000);
+
+    bounce_add(b, &l->rcpts[0], 550, STR("5.1.1"), STR("O03 \r\n\x1b[31m no"), 1795384282000);
+    bounce_add(b, &l->rcpts[1], 0, STR("4.4.7"), STR("its time is over"), 1795384282000);
+    queue_letter_free(l); /* the report needs nothing of it any more */
+    buf_clear(out);
+    bounce_print(out, b, original);
+    bounce_free(b);
+    assert_false(buf_failed(out));
+    return (struct str){buf_c(out), out->n};
+}
+
+static void a_bounce_says_what_failed_and_returns_the_letter(void **state)
+{
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 4 << 20);
+    struct str t = bounce_text(&out, SMTP_RET_UNSET, STR("Subject: hi\n\nbody of it\n"));
+    static const char *const must[] = {"MAILER-DAEMON@mail.example.test",
+                                       "To: <a@d>",
+                                       "multipart/report",
+                                       "Original-Envelope-Id: QQ314",
+                                       "Final-Recipient: rfc822; bob@example.test",
+                                       "Final-Recipient: rfc822; x@elsewhere.test",
+                                       "Action: failed",
+                                       "Status: 5.1.1",
+                                       "Diagnostic-Code: smtp; 550 5.1.1 O03",
+                                       "Subject: hi",
+                                       "body of it"};
+    for (size_t i = 0; i < sizeof(must) / sizeof(must[0]); i++)
+        if (!strstr(t.p, must[i]))
+            fail_msg("no \"%s\" in:\n%s", must[i], t.p);
+    assert_null(strchr(t.p, '\r'));
+    assert_null(strchr(t.p, '\x1b'));
+    buf_done(&out);
+}
+
+static void RET_HDRS_and_long_letters_return_the_head_alone(void **state)
+{
+    static char many[DSN_LETTER_BYTES + 1];
+    struct str head = STR_LIT("Subject: hi\n\n");
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 4 << 20);
+    memset(many, 'z', sizeof(many));
+    memcpy(many, head.p, head.n);
+    assert_null(strstr(bounce_text(&out, SMTP_RET_HDRS, STR("Subject: hi\n\nbody")).p, "body"));
+    assert_null(
+        strstr(bounce_text(&out, SMTP_RET_FULL, (struct str){many, sizeof(many)}).p, "zzz"));
+    assert_non_null(strstr(out.p, "Subject: hi"));
+    struct str longest = {many, DSN_LETTER_BYTES};
+    assert_non_null(strstr(bounce_text(&out, SMTP_RET_FULL, longest).p, "zzz"));
+    bounce_text(&out, SMTP_RET_FULL, STR("")); /* it cannot be read */
+    buf_done(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_are_found),
+        cmocka_unit_test(a_listing_shows_what_is_open),
+        cmocka_unit_test(a_journey_becomes_an_object_a_hop),
+        cmocka_unit_test(whom_a_failure_is_told),
+        cmocka_unit_test(a_bounce_says_what_failed_and_returns_the_letter),
+        cmocka_unit_test(RET_HDRS_and_long_letters_return_the_head_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
