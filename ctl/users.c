@@ -6,6 +6,7 @@
  * can log in with, as the snapshot does not know its user.
  */
 #include "ctl/accounts.h"
+#include "ctl/maildirs.h"
 #include "ctl/passwords.h"
 #include "ctl/prompt.h"
 
@@ -30,18 +31,21 @@ struct batch {
     struct users_edit *edit;
     struct passwords *passwords;
     struct str *addresses; /* by number, in the arena */
+    struct str *maildirs;  /* of those that come to be */
     uint32_t n, room, done, failed;
 };
 
-static uint32_t remember(struct batch *b, struct str address)
+static uint32_t remember(struct batch *b, struct str address, struct str maildir)
 {
     if (b->n == b->room) {
         b->room = b->room ? b->room * 2 : 64;
         b->addresses = realloc(b->addresses, sizeof(*b->addresses) * b->room);
-        if (!b->addresses)
+        b->maildirs = realloc(b->maildirs, sizeof(*b->maildirs) * b->room);
+        if (!b->addresses || !b->maildirs)
             abort();
     }
     b->addresses[b->n] = address;
+    b->maildirs[b->n] = maildir;
     return b->n++;
 }
 
@@ -62,6 +66,7 @@ static void password_answered(void *arg, uint32_t number, const char *why)
         return;
     }
     say_failed(b, b->addresses[number], why);
+    b->maildirs[number] = STR("");
     if (b->edit && users_user_del(b->edit, b->addresses[number], &err) < 0)
         cli_note("%.*s: %s", STR_ARGS(b->addresses[number]), err.text);
 }
@@ -76,7 +81,8 @@ static int add_one(struct batch *b, struct str address, struct str password, str
         say_failed(b, address, why.text);
         return 0;
     }
-    return passwords_set(b->passwords, remember(b, u.address), u.address, password, err);
+    return passwords_set(b->passwords, remember(b, u.address, u.maildir), u.address, password,
+                         err);
 }
 
 static bool good_password(struct str password, const char **why)
@@ -161,8 +167,11 @@ enum cli_status user_add(struct cli *c, const struct args *a)
         return status;
     rc = add_all(&b, a, str_c(password), &err);
     explicit_bzero(password, sizeof(password));
-    free(b.addresses);
     status = accounts_close(b.edit, rc, &err);
+    if (status == CLI_DONE && maildirs_make(c->config->state_dir, b.maildirs, b.n, &err) < 0)
+        cli_note("%s; the first letter or login makes it", err.text);
+    free(b.addresses);
+    free(b.maildirs);
     if (status == CLI_DONE && cli_has(a, OPTION_BATCH) && !c->json)
         buf_addf(&c->out, "%u user%s added\n", b.done, b.done == 1 ? "" : "s");
     return status == CLI_DONE && b.failed ? CLI_REFUSED : status;
@@ -176,7 +185,7 @@ static enum cli_status change_password(struct cli *c, struct str address, struct
     int rc =
         passwords_open(c->config, c->config_path, password_answered, &b, &b.passwords, &err);
 
-    remember(&b, address);
+    remember(&b, address, STR(""));
     if (rc >= 0 && password.n)
         rc = passwords_set(b.passwords, 0, address, password, &err);
     else if (rc >= 0)
@@ -185,6 +194,7 @@ static enum cli_status change_password(struct cli *c, struct str address, struct
         rc = passwords_wait(b.passwords, &err);
     passwords_close(b.passwords);
     free(b.addresses);
+    free(b.maildirs);
     return rc < 0 ? cli_err(&err) : b.failed ? CLI_REFUSED : CLI_DONE;
 }
 

@@ -231,6 +231,7 @@ def test_accounts_with_and_without_the_system(posta):
         assert posta.cli("user", "add", "carol@" + DOMAIN, "--password-stdin", input="x\n", check=False).returncode == 1
         posta.cli("user", "passwd", "carol@" + DOMAIN, "--password-stdin", input="second word\n")
         posta.cli("user", "quota", "carol@" + DOMAIN, "2G", "--letters", "10")
+        assert (posta.maildir("carol") / "new").is_dir(), "other programs find the Maildir at once"
         row = [u for u in posta.json("user", "list") if u["address"] == "carol@" + DOMAIN][0]
         assert row["quota_bytes"] == 2 << 30 and row["quota_letters"] == 10
         posta.cli("alias", "add", "info@" + DOMAIN, "carol@" + DOMAIN, "bob@" + DOMAIN)
@@ -481,6 +482,7 @@ def test_each_process_has_its_own_user_and_its_own_files():
                 ids = set(re.search(r"^Uid:\s+(.*)", words, re.M)[1].split())
                 assert ids == {str(pwd.getpwnam(user).pw_uid)}, name
                 assert re.search(r"^Groups:\s*(\d*)\s*$", words, re.M), name
+        assert (s.maildir() / "new").owner() == "posta-mail", "made by `user add`"
         d = s.dial("mta")
         d.asks("EHLO x.test", "250")
         d.asks("MAIL FROM:<x@elsewhere.test>", "250")
