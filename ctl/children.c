@@ -178,7 +178,7 @@ static void next_layer(struct children *all);
 static void child_died(struct child *c, int status)
 {
     struct children *all = c->all;
-    uint64_t lived = c->served_ms ? loop_now_ms(all->loop) - c->served_ms : 0;
+    uint64_t lived = c->served_ms ? loop_now_ms(all->loop) - c->served_ms + 1 : 0;
 
     say_how_it_ended(c, status);
     watch_free(c->watch);

@@ -18,34 +18,48 @@ static void the_first_restart_is_at_once_then_it_grows(void **state)
         assert_int_equal(backoff_died(&b, 0), BACKOFF_MAX_MS);
 }
 
-static void life_is_rewarded(void **state)
+static void who_served_steadily_is_started_at_once(void **state)
 {
     struct backoff b = {0};
 
     (void)state;
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 20; i++)
         backoff_died(&b, 0);
-    /* Two deaths are forgiven, this one is added: four in a row. */
-    assert_int_equal(backoff_died(&b, 2 * BACKOFF_FORGIVE_MS), 1000);
-    assert_int_equal(backoff_died(&b, 100 * BACKOFF_FORGIVE_MS), 0);
+    assert_int_equal(backoff_died(&b, BACKOFF_STEADY_MS), 0);
+    assert_int_equal(backoff_died(&b, 0), BACKOFF_FIRST_MS);
 }
 
-/* X01: a process killed every few seconds is there again at once, every time. */
-static void one_that_serves_between_its_deaths_is_never_late(void **state)
+/* X01: a process killed again and again is there within a second, every time. */
+static void who_served_is_never_late(void **state)
 {
     struct backoff b = {0};
 
     (void)state;
     for (int i = 0; i < 200; i++)
-        assert_int_equal(backoff_died(&b, BACKOFF_FORGIVE_MS), 0);
+        assert_int_equal(backoff_died(&b, BACKOFF_STEADY_MS), 0);
+    assert_int_equal(backoff_died(&b, BACKOFF_STEADY_MS - 1), BACKOFF_FIRST_MS);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(backoff_died(&b, 1), BACKOFF_SERVED_MAX_MS);
+}
+
+static void a_short_service_ends_a_long_wait(void **state)
+{
+    struct backoff b = {0};
+
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        backoff_died(&b, 0);
+    assert_int_equal(backoff_died(&b, 1), BACKOFF_SERVED_MAX_MS);
+    assert_int_equal(backoff_died(&b, 0), 2 * BACKOFF_SERVED_MAX_MS);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_restart_is_at_once_then_it_grows),
-        cmocka_unit_test(life_is_rewarded),
-        cmocka_unit_test(one_that_serves_between_its_deaths_is_never_late),
+        cmocka_unit_test(who_served_steadily_is_started_at_once),
+        cmocka_unit_test(who_served_is_never_late),
+        cmocka_unit_test(a_short_service_ends_a_long_wait),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
