@@ -104,6 +104,7 @@ static int prepare(struct child *c, struct spawn *s, char *path, size_t room, in
     s->path = path;
     s->name = c->service->name;
     s->worker = c->worker;
+    s->input = c->all->launch->life_fd;
     rc = who_runs(c, s, err);
     if (rc == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         rc = err_os(err, "control socket");

@@ -33,6 +33,7 @@ struct launch {
     struct buf config, tls_chain, tls_key;
     struct sockets sockets;
     int shared_fd;
+    int life_fd; /* every process holds this locked file as its standard input (pidfile.h) */
     bool root;
     gid_t group;
 };

@@ -79,6 +79,31 @@ pid_t pidfile_holder(const char *run_dir, struct err *err)
     return errno == EWOULDBLOCK ? read_pid(fd) : err_os(err, "lock %s", path);
 }
 
+int pidfile_children(const char *run_dir, unsigned seconds, struct err *err)
+{
+    uint64_t end = clock_steady_ms() + (uint64_t)seconds * 1000;
+    char path[PATH_MAX];
+    int out;
+
+    snprintf(path, sizeof(path), "%s/posta.children", run_dir);
+    DEFER(close_fd) int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return err_os(err, "open %s", path);
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return err_os(err, "lock %s", path);
+        if (clock_steady_ms() >= end)
+            return err_set(
+                err, E_BUSY,
+                "processes of an earlier posta have not ended within %u s; they hold %s",
+                seconds, path);
+        poll(NULL, 0, LOOK_AGAIN_MS);
+    }
+    out = fd;
+    fd = -1;
+    return out;
+}
+
 int pidfile_wait_gone(const char *run_dir, unsigned seconds, struct err *err)
 {
     uint64_t end = clock_steady_ms() + (uint64_t)seconds * 1000;

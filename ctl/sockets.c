@@ -21,19 +21,33 @@ static void drop(struct socket *k)
     free(k);
 }
 
+static bool is_unix(const struct socket *k)
+{
+    return !strchr(k->where, ':');
+}
+
 void sockets_done(struct sockets *s, const char *unlink_in)
 {
     LIST_EACH(&s->all, at)
     {
         struct socket *k = SOCKET_OF(at);
 
-        if (unlink_in && !strchr(k->where, ':')) {
+        if (unlink_in && is_unix(k)) {
             char path[PATH_MAX];
 
             snprintf(path, sizeof(path), "%s/%s", unlink_in, k->where);
             unlink(path);
         }
         drop(k);
+    }
+}
+
+void sockets_close_tcp(struct sockets *s)
+{
+    LIST_EACH(&s->all, at)
+    {
+        if (!is_unix(SOCKET_OF(at)))
+            drop(SOCKET_OF(at));
     }
 }
 

@@ -43,6 +43,9 @@ void sockets_commit(struct sockets *s); /* `fresh` stays until sockets_settled()
 void sockets_abandon(struct sockets *s);
 void sockets_settled(struct sockets *s);
 
+/* No new connections from outside; our own processes still reach each other while they end. */
+void sockets_close_tcp(struct sockets *s);
+
 int sockets_find(const struct sockets *s, const char *name); /* a descriptor, or -1 */
 
 #endif

@@ -113,6 +113,10 @@ __attribute__((noreturn)) static void run(const struct spawn *s, pid_t superviso
 
     default_signals();
     setpgid(0, 0); /* Ctrl-C is for the supervisor, who then lets us end in order */
+    int input = s->input > 0 ? s->input : open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (input < 0 || dup2(input, STDIN_FILENO) < 0)
+        child_dies("standard input", s->name);
     if (s->log > 0 && dup2(s->log, STDERR_FILENO) < 0)
         child_dies("log", s->name);
     place_fds(s);

@@ -19,6 +19,7 @@ struct spawn {
     uid_t uid;
     gid_t gid;
     unsigned worker;
+    int input;          /* its standard input; 0: /dev/null */
     int log;            /* its standard error; 0: ours */
     int fds[SPAWN_FDS]; /* not owned: the caller closes its own       */
     const char *names[SPAWN_FDS];

@@ -6,7 +6,9 @@
 #include "ctl/notify.h"
 #include "ctl/pidfile.h"
 #include "ctl/tree.h"
+#include "sys/clock.h"
 #include "sys/log.h"
+#include "tls/selfsigned.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +18,7 @@
 #include <sys/stat.h>
 
 enum { WAITERS = CONTROL_CONNECTIONS };
+enum { LEFT_SECONDS = 5, SECONDS_A_DAY = 86400, EXPIRY_DAYS = 30 };
 
 struct supervisor {
     const struct supervisor_options *options;
@@ -53,8 +56,7 @@ static void begin_stop(struct supervisor *s, const char *why)
     log_event(LOG_INFO, NULL, "stopping", "%s: sessions get %d s", why,
               (int)s->config->limits.drain_seconds);
     notify("STOPPING=1");
-    sockets_done(&s->launch.sockets, s->config->run_dir);
-    sockets_init(&s->launch.sockets);
+    sockets_close_tcp(&s->launch.sockets);
     children_stop(s->children, s->config->limits.drain_seconds);
     timer_start(s->look, 0);
 }
@@ -90,6 +92,27 @@ static void changed(void *arg)
     struct supervisor *s = arg;
 
     timer_start(s->look, 0);
+}
+
+/* What an administrator should see in the log at each start and reload. */
+static void open_log(const struct supervisor *s)
+{
+    const struct config *c = s->config;
+    int64_t ends, now = (int64_t)(clock_wall_ms() / 1000);
+    struct buf names;
+
+    log_open("posta", log_level_named(c->log.level), strcmp(c->log.format, "json") == 0);
+    if (c->lab.clear_auth)
+        log_event(LOG_WARN, NULL, "lab",
+                  "lab.clear_auth: passwords may cross the network unprotected");
+    if (c->lab.auth_on_25)
+        log_event(LOG_WARN, NULL, "lab", "lab.auth_on_25: port 25 takes logins");
+    buf_init(&names, CHILD_MESSAGE_BYTES);
+    if (selfsigned_expiry(buf_str(&s->launch.tls_chain), &ends, &names, NULL) == 0 &&
+        ends - now < (int64_t)EXPIRY_DAYS * SECONDS_A_DAY)
+        log_event(LOG_WARN, NULL, "certificate", "%s %s", c->tls.certificate,
+                  ends <= now ? "has expired" : "expires within 30 days");
+    buf_done(&names);
 }
 
 /* ---- posta.ctl ---- */
@@ -214,8 +237,7 @@ static void reload(struct supervisor *s, struct control_session *c)
         reload_over(s, buf_c(&faults));
     } else {
         take_over(s, &l);
-        log_open("posta", log_level_named(s->config->log.level),
-                 strcmp(s->config->log.format, "json") == 0);
+        open_log(s);
         children_reload(s->children, children_reloaded, s);
     }
     loaded_done(&l);
@@ -296,6 +318,9 @@ static int bind_all(struct supervisor *s, struct err *err)
     if (rc == 0)
         rc = s->pid_fd = pidfile_take(s->config->run_dir, err);
     if (rc >= 0)
+        rc = s->launch.life_fd = pidfile_children(
+            s->config->run_dir, s->config->limits.drain_seconds + LEFT_SECONDS, err);
+    if (rc >= 0)
         rc = sockets_prepare(&s->launch.sockets, s->config, s->launch.group, err);
     if (rc >= 0)
         rc = s->launch.shared_fd = shared_create(err);
@@ -349,6 +374,8 @@ static void end(struct supervisor *s)
         sockets_done(&s->launch.sockets, s->config->run_dir);
     if (s->launch.shared_fd >= 0)
         close(s->launch.shared_fd);
+    if (s->launch.life_fd >= 0)
+        close(s->launch.life_fd);
     buf_done(&s->launch.config);
     buf_done(&s->launch.tls_chain);
     buf_done(&s->launch.tls_key);
@@ -386,8 +413,11 @@ static int load(struct supervisor *s)
 
 int supervisor_run(const struct supervisor_options *o)
 {
-    struct supervisor s = {
-        .options = o, .pid_fd = -1, .report = o->report, .launch.shared_fd = -1};
+    struct supervisor s = {.options = o,
+                           .pid_fd = -1,
+                           .report = o->report,
+                           .launch.shared_fd = -1,
+                           .launch.life_fd = -1};
     struct err err = {0};
 
     sockets_init(&s.launch.sockets);
@@ -403,8 +433,7 @@ int supervisor_run(const struct supervisor_options *o)
     } else if (bind_all(&s, &err) < 0 || log_to(o->log_file, &err) < 0) {
         s.status = fail(&s, err.text);
     } else {
-        log_open("posta", log_level_named(s.config->log.level),
-                 strcmp(s.config->log.format, "json") == 0);
+        open_log(&s);
         if (begin(&s, &err) < 0)
             s.status = fail(&s, err.text);
         else

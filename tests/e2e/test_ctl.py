@@ -115,6 +115,45 @@ def test_stop_says_goodbye_within_its_time():
         s.complaints()
 
 
+def half_a_letter(s, mark):
+    """A session on port 25 that has sent all of a letter but its end."""
+    d = s.dial("mta")
+    d.asks("EHLO x.test", "250")
+    d.asks("MAIL FROM:<x@elsewhere.test>", "250")
+    d.asks(f"RCPT TO:<bob@{DOMAIN}>", "250")
+    d.asks("DATA", "354")
+    return d.say(f"Subject: {mark}\r\n\r\nhalf")
+
+
+def test_a_letter_under_way_is_taken_while_posta_stops():
+    with system(sections={"limits": "drain_seconds = 30"}) as s:
+        d = half_a_letter(s, "drained")
+        s.process.send_signal(signal.SIGTERM)
+        until(lambda: not listens(s.ports["mta"]), "the end of listening")
+        d.asks(".", "250")
+        assert s.process.wait(60) == 0
+        s.process = None
+        s.start()
+        newest(s, "bob", "Subject: drained")
+
+
+def test_a_start_waits_for_what_a_killed_supervisor_left():
+    with system(sections={"limits": "drain_seconds = 30"}) as s:
+        d = half_a_letter(s, "left behind")
+        children = s.pids()
+        s.process.kill()
+        s.process.wait()
+        until(lambda: not listens(s.ports["mta"]), "the end of listening")
+        s.process = subprocess.Popen([POSTA, "-c", str(s.conf), "start"], env=s.env, stdin=subprocess.DEVNULL, stderr=open(s.log_path, "ab"),
+                                     **as_user(s.uid))
+        until(lambda: (s.run / "posta.pid").read_text() == f"{s.process.pid}\n", "the new supervisor")
+        assert not s.pids() and [pid for pid in children if alive(pid)]
+        with contextlib.suppress(BrokenPipeError):
+            assert d.ask(".")[:3] in ("250", "451")
+        s.cli("status", "--wait", "60")
+        assert not [pid for pid in children if alive(pid)]
+
+
 def test_children_do_not_outlive_the_supervisor():
     with system() as s:
         children = s.pids()
@@ -129,14 +168,18 @@ def test_children_do_not_outlive_the_supervisor():
 
 # ---- what dies and what freezes ----
 
+def back(s, name):
+    """All processes of that name have been started again, and serve."""
+    r = s.cli("status", "--json", check=False)
+    return r.returncode == 0 and all(p["restarts"] >= 1 for p in json.loads(r.stdout)["processes"] if p["process"] == name)
+
+
 def test_X01_what_is_killed_is_there_again():
     with system() as s:
         for name in PROGRAMS:
             for pid in s.pids(name):
                 os.kill(pid, signal.SIGKILL)
-            s.cli("status", "--wait", "20")
-            now = {p["process"]: p for p in s.json("status")["processes"] if p["process"] == name}
-            assert now[name]["restarts"] >= 1
+            until(lambda name=name: back(s, name), f"{name} again")
         d = s.dial("mta")
         d.asks("EHLO x.test", "250")
 
@@ -402,7 +445,7 @@ def test_F06_sendmail_refuses_and_leaves_nothing(posta):
     assert r.returncode == 0
     newest(posta, "bob", "Subject: limit")
     posta.drained()
-    assert len(posta.letters("bob")) == before + 1 and not list((posta.state / "spool/in").iterdir())
+    assert len(posta.letters("bob")) == before + 1 and not list((posta.state / "spool/in").glob("?/*"))
 
 
 def test_F06_sendmail_killed_before_the_end_leaves_nothing(posta):
@@ -501,7 +544,7 @@ def test_each_process_has_its_own_user_and_its_own_files():
         assert not may("posta-msa", s.state / "spool/queue.db") and not may("posta-msa", s.state / "mail")
         assert not may("posta-msa", s.state / "auth/auth.db") and not may("posta-queue", s.state / "auth/auth.db")
         assert not may("posta-queue", s.state / "mail") and not may("posta-mail", s.state / "spool/queue.db")
-        assert may("posta-receive", s.state / "spool/in", write=True) and not may("posta-receive", s.state / "spool/msg", write=True)
+        assert may("posta-receive", s.state / "spool/in/0", write=True) and not may("posta-receive", s.state / "spool/msg", write=True)
         assert not may("posta-msa", s.dir / "key.pem") and not may("posta-msa", s.state / "users.db")
 
 
