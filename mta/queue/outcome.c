@@ -250,8 +250,8 @@ static struct bounce *print_later(const struct outcome *o, const struct id *id, 
         const struct failure *f = &o->failures[i];
 
         if (bounce_to_whom(l, f->rcpt) != BOUNCE_NOBODY)
-            bounce_add(b, &l->rcpts[f->rcpt], f->code, str_c(f->status), str_c(f->words),
-                       now_ms);
+            bounce_add(b, &l->rcpts[f->rcpt], f->code, str_c(f->status),
+                       str_c(f->words + f->text_at), now_ms);
     }
     return b;
 }
