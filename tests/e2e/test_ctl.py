@@ -452,7 +452,7 @@ def test_F06_sendmail_killed_before_the_end_leaves_nothing(posta):
     before = len(posta.letters("bob"))
     for sig in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP):
         p = subprocess.Popen([POSTA, "-c", str(posta.conf), "sendmail", "-i", f"bob@{DOMAIN}"], stdin=subprocess.PIPE, env=posta.env,
-                             stderr=subprocess.DEVNULL, preexec_fn=lambda sig=sig: signal.signal(sig, signal.SIG_DFL), **as_user(posta.uid))
+                             stderr=subprocess.DEVNULL, preexec_fn=lambda sig=sig: sig == signal.SIGKILL or signal.signal(sig, signal.SIG_DFL), **as_user(posta.uid))
         p.stdin.write(b"Subject: half\n\nonly half of it")
         p.stdin.flush()
         p.send_signal(sig)
