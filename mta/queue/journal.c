@@ -1,6 +1,7 @@
 #include "mta/queue/journal.h"
 
 #include "base/defer.h"
+#include "mta/queue/remover.h"
 #include "mta/queue/rows.h"
 #include "sys/log.h"
 
@@ -17,8 +18,9 @@ enum {
 struct journal {
     struct rows *rows;
     struct spool *spool;
-    struct list carry; /* the thread's: settles that must still be written */
-    bool failing;      /* told once, not every second */
+    struct remover *remover; /* while the thread runs */
+    struct list carry;       /* the thread's: settles that must still be written */
+    bool failing;            /* told once, not every second */
 
     void (*notify)(void *arg);
     void *arg;
@@ -302,6 +304,16 @@ static void give_back(struct journal *j, struct list *finished)
         j->notify(j->arg);
 }
 
+static void remove_files(struct journal *j, const struct id *ids, size_t n)
+{
+    if (j->remover) {
+        remover_add(j->remover, ids, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        spool_remove(j->spool, &ids[i]);
+}
+
 static void work(struct journal *j, struct list *batch)
 {
     struct list finished;
@@ -312,8 +324,7 @@ static void work(struct journal *j, struct list *batch)
     commit(j, batch, &finished);
     size_t n = list_ended(&finished, &ended);
     give_back(j, &finished); /* who waits for a 250 waits no longer */
-    for (size_t i = 0; i < n; i++)
-        spool_remove(j->spool, &ended[i]);
+    remove_files(j, ended, n);
     free(ended);
     rows_checkpoint(j->rows);
 }
@@ -378,8 +389,10 @@ static void *run(void *arg)
 
 int journal_start(struct journal *j, struct err *err)
 {
+    j->remover = remover_start(j->spool, err);
+    if (!j->remover)
+        return -EAGAIN;
     int rc = pthread_create(&j->thread, NULL, run, j);
-
     if (rc != 0)
         return err_set(err, -rc, "start the thread of queue.db: %s", strerror(rc));
     j->running = true;
@@ -450,6 +463,8 @@ void journal_stop(struct journal *j)
     pthread_cond_signal(&j->come);
     pthread_join(j->thread, NULL);
     j->running = false;
+    remover_stop(j->remover);
+    j->remover = NULL;
 }
 
 static void free_ops(struct list *ops)
@@ -468,6 +483,7 @@ void journal_close(struct journal *j)
     if (!j)
         return;
     journal_stop(j);
+    remover_stop(j->remover);
     free_ops(&j->carry);
     free_ops(&j->inbox);
     free_ops(&j->outbox);
