@@ -121,7 +121,7 @@ int asking_ask(struct asking *a, const char *command,
     rc = send_all(a->fd, buf_str(&out), err);
     buf_done(&out);
     while (rc == 0) {
-        struct str line;
+        struct str line = {"", 0};
         uint32_t n = 0;
 
         rc = read_line(a, &line, err);

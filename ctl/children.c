@@ -190,8 +190,8 @@ static void child_died(struct child *c, int status)
     c->pid = 0;
     if (c->service->workers)
         shared_worker_gone(all->shared, c->worker);
-    link_died(c);
     if (c->state == ENDING) {
+        link_died(c);
         drop_child(c);
     } else {
         uint64_t wait = backoff_died(&c->backoff, lived);
@@ -202,6 +202,7 @@ static void child_died(struct child *c, int status)
             log_event(LOG_WARN, NULL, "restart", "%s is started again in %d ms",
                       c->service->name, (int)wait);
         timer_start(c->again, wait);
+        link_died(c); /* may end a reload, which may have no use for c any more: it is void */
     }
     if (all->stopping)
         next_layer(all);
@@ -300,6 +301,8 @@ static struct child *find_child(const struct children *all, const struct service
 
 void children_want(struct children *all, const struct config *config)
 {
+    if (all->stopping)
+        return;
     for (const struct service *s = services; s->name; s++)
         for (unsigned i = 0; i < service_count(s, config); i++)
             if (!find_child(all, s, i))

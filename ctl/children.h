@@ -42,29 +42,29 @@ struct children;
 
 struct children *children_new(struct loop *l, const struct launch *launch,
                               void (*changed)(void *arg), void *arg, struct err *err);
-void children_free(struct children *c); /* when none is left */
+void children_free(struct children *all); /* when none is left */
 
 /* Starts what `config` asks for and is not there, ends what it asks for no more. */
-void children_want(struct children *c, const struct config *config);
-void children_reap(struct children *c); /* at SIGCHLD */
+void children_want(struct children *all, const struct config *config);
+void children_reap(struct children *all); /* at SIGCHLD */
 
-bool children_serving(const struct children *c);         /* all of them            */
-const char *children_hopeless(const struct children *c); /* one that cannot start  */
-bool children_gone(const struct children *c);
+bool children_serving(const struct children *all);         /* all of them            */
+const char *children_hopeless(const struct children *all); /* one that cannot start  */
+bool children_gone(const struct children *all);
 
 /* Ends all, from the outside in; `changed` tells of each that has gone. */
-void children_stop(struct children *c, unsigned drain_seconds);
-void children_kill(struct children *c);
+void children_stop(struct children *all, unsigned drain_seconds);
+void children_kill(struct children *all);
 
 /* Hands the launch's present contents to all, and the fresh sockets. `done` gets "" or who
  * refused and why. */
-void children_reload(struct children *c, void (*done)(void *arg, const char *refusals),
+void children_reload(struct children *all, void (*done)(void *arg, const char *refusals),
                      void *arg);
 
 /* Asks all for their counters; `done` when they are in, or are late. One question at a time;
  * false while one is asked. */
-bool children_ask(struct children *c, void (*done)(void *arg), void *arg);
+bool children_ask(struct children *all, void (*done)(void *arg), void *arg);
 /* One JSON object a line; returns how many. */
-unsigned children_status(const struct children *c, struct buf *out);
+unsigned children_status(const struct children *all, struct buf *out);
 
 #endif

@@ -102,7 +102,7 @@ static struct str complete_names(struct arena *a, const struct compose_context *
     struct buf out;
     struct str rest = header_unfold(a, field), made;
 
-    buf_init(&out, HEADER_BYTES * 2);
+    buf_init(&out, (size_t)HEADER_BYTES * 2);
     while (rest.n) {
         size_t n = str_find(rest, ',');
         struct str word = str_first(rest, n);
@@ -207,7 +207,7 @@ static void add_name(struct buf *out, const char *name)
     for (const char *p = name; *p; p++) {
         if (*p == '"' || *p == '\\')
             buf_add_byte(out, '\\');
-        buf_add_byte(out, (unsigned char)*p < 0x20 || *p == 0x7f ? ' ' : *p);
+        buf_add_byte(out, ascii_is_print(*p) || ascii_is_8bit(*p) ? *p : (char)' ');
     }
     buf_add_byte(out, '"');
 }

@@ -77,7 +77,7 @@ static int folder_of(const char *path, const char **name, struct err *err)
 
 static int write_file(const char *path, struct str bytes, mode_t mode, struct err *err)
 {
-    const char *name;
+    const char *name = path;
     DEFER(close_fd) int dir = folder_of(path, &name, err);
     int rc = dir < 0 ? dir : fs_replace(dir, name, bytes, mode, err);
 

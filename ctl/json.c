@@ -105,7 +105,7 @@ static bool scan_number(struct str *in, struct str *out)
 {
     size_t n = 0;
 
-    while (n < in->n && (ascii_is_digit(in->p[n]) || memchr("+-.eE", in->p[n], 5)))
+    while (n < in->n && (ascii_is_digit(in->p[n]) || (in->p[n] && strchr("+-.eE", in->p[n]))))
         n++;
     if (!n || (!ascii_is_digit(in->p[0]) && in->p[0] != '-'))
         return false;

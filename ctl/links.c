@@ -108,9 +108,9 @@ static void hear(struct child *c, struct str text)
     }
 }
 
-void link_readable(void *arg)
+void link_readable(void *child)
 {
-    struct child *c = arg;
+    struct child *c = child;
     char text[CHILD_MESSAGE_BYTES];
 
     for (int i = 0; i < 16; i++) {
@@ -306,9 +306,11 @@ unsigned children_status(const struct children *all, struct buf *out)
 
 void link_died(struct child *c)
 {
+    struct children *all = c->all;
+
     c->asked_ms = 0;
     took_reload(c, STR("it died"));
-    check_asked(c->all);
+    check_asked(all);
 }
 
 void links_init(struct children *all)

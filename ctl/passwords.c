@@ -125,8 +125,8 @@ int passwords_open(const struct config *c, const char *config_path,
     p->control = p->log = -1;
     p->answered = answered;
     p->arg = arg;
-    buf_init(&p->in, AUTH_LINE_BYTES * 2);
-    buf_init(&p->out, AUTH_LINE_BYTES * 2);
+    buf_init(&p->in, (size_t)AUTH_LINE_BYTES * 2);
+    buf_init(&p->out, (size_t)AUTH_LINE_BYTES * 2);
     buf_init(&p->scratch, AUTH_LINE_BYTES);
     snprintf(path, sizeof(path), "%s/auth.sock", c->run_dir);
     p->fd = asking_connect(path, PASSWORDS_SECONDS, err);

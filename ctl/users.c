@@ -233,7 +233,7 @@ enum cli_status user_del(struct cli *c, const struct args *a)
 
     for (size_t i = 0; i < a->n && status == CLI_DONE; i++) {
         struct users_edit *e = NULL;
-        struct user u;
+        struct user u = {0};
         struct err err;
 
         status = find_user(c, a->words[i], &u);

@@ -266,6 +266,19 @@ def test_reload_changes_the_number_of_workers():
         assert s.dial("msa").greeting.startswith("220")
 
 
+def test_reload_while_processes_die():
+    with system(top="workers = 3") as s:
+        for n in (1, 3, 2, 4, 1, 2) * 2:
+            s.top = f"workers = {n}"
+            s.write_conf()
+            for pid in s.pids("posta-msa") + s.pids("posta-pop3d"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            assert s.cli("reload", check=False).returncode in (0, 1)
+        s.cli("status", "--wait", "30")
+        until(lambda: len(s.pids("posta-msa")) == 2 and len(s.pids("posta-pop3d")) == 2, "two workers each")
+
+
 # ---- accounts ----
 
 def test_accounts_with_and_without_the_system(posta):
