@@ -10,7 +10,7 @@ struct entrance {
     struct door door;
     const char *name;
     struct listener *listener;
-    struct tls_context *tls;
+    struct tls_context *tls, *fresh; /* the one that a reload brings */
 };
 
 static const char busy_line[] = "421 4.3.2 too busy; try again later\r\n";
@@ -225,34 +225,63 @@ int intake_start(struct program *p, const struct intake_spec *spec, struct err *
     return 0;
 }
 
+/* The contexts that a reload would use, for all entrances or for none. */
+static int make_fresh(const struct intake *in, struct err *err)
+{
+    int r = 0;
+
+    LIST_EACH(&in->entrances, at)
+    {
+        struct entrance *e = LIST_OF(at, struct entrance, link);
+
+        if (r == 0)
+            r = make_tls(in->program, e->name, &e->fresh, err);
+        if (r == 0 && e->door.tls_first && !e->fresh)
+            r = err_set(err, E_NOT_FOUND, "%s needs a certificate", e->name);
+    }
+    return r;
+}
+
+/* Listeners and entrances change together: a listener lends its entrance's context. */
+static void take_fresh(struct intake *in)
+{
+    LIST_EACH(&in->entrances, at)
+    {
+        struct entrance *e = LIST_OF(at, struct entrance, link);
+        struct tls_context *old = e->tls;
+
+        e->tls = e->fresh;
+        e->fresh = NULL;
+        struct listen_options o = listen_options(e);
+        listener_change(e->listener, &o);
+        tls_context_unref(old);
+    }
+}
+
+static void drop_fresh(struct intake *in)
+{
+    LIST_EACH(&in->entrances, at)
+    {
+        struct entrance *e = LIST_OF(at, struct entrance, link);
+
+        tls_context_unref(e->fresh);
+        e->fresh = NULL;
+    }
+}
+
 int intake_reload(struct program *p, const struct config *old, struct err *err)
 {
     struct intake *in = p->state;
-    struct settings *fresh = settings_new(p, in->spec);
+    int r = make_fresh(in, err);
 
     (void)old;
-    LIST_EACH(&in->entrances, at)
-    {
-        struct entrance *e = LIST_OF(at, struct entrance, link);
-        struct tls_context *tls;
-        int r = make_tls(p, e->name, &tls, err);
-
-        if (r < 0 || (e->door.tls_first && !tls)) {
-            settings_unref(fresh);
-            return r < 0 ? r : err_set(err, E_NOT_FOUND, "%s needs a certificate", e->name);
-        }
-        tls_context_unref(e->tls);
-        e->tls = tls;
+    if (r < 0) {
+        drop_fresh(in);
+        return r;
     }
     settings_unref(in->settings);
-    in->settings = fresh;
-    LIST_EACH(&in->entrances, at)
-    {
-        struct entrance *e = LIST_OF(at, struct entrance, link);
-        struct listen_options o = listen_options(e);
-
-        listener_change(e->listener, &o);
-    }
+    in->settings = settings_new(p, in->spec);
+    take_fresh(in);
     open_auth(in);
     announce(in);
     return 0;

@@ -6,10 +6,11 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 
 import pytest
 
-from posta import DOMAIN, PASSWORD, Dialogue, System, system, until
+from posta import BUILD, DOMAIN, PASSWORD, Dialogue, System, as_user, system, until
 
 ALICE, BOB = f"alice@{DOMAIN}", f"bob@{DOMAIN}"
 
@@ -364,3 +365,28 @@ def test_a_new_certificate_is_taken_by_new_sessions(posta):
     old.asks("RSET", "250")
     old.starttls(trusted)
     old.asks("EHLO x.test", "250")
+
+
+def test_T19_a_certificate_that_became_empty_changes_nothing():
+    """msa alone reads the files itself: what it refuses is refused for all its ports."""
+    with system(users=(), start=False) as s:
+        msa = subprocess.Popen([str(BUILD / "msa/posta-msa"), "-c", str(s.conf)], env=s.env, stderr=open(s.log_path, "ab"), **as_user(s.uid))
+        try:
+            until(lambda: "220" in greeting(s.ports["msa"]), "the greeting")
+            context = s.tls_context()
+            (s.dir / "cert.pem").write_text("")
+            msa.send_signal(signal.SIGHUP)
+            until(lambda: "needs a certificate" in s.log(), s.log)
+            with contextlib.closing(s.dial("msa")) as d:
+                d.asks("EHLO x.test", "250")
+                d.starttls(context)
+                d.asks("EHLO x.test", "250")
+        finally:
+            msa.terminate()
+            assert msa.wait(60) == 0, s.log()[-3000:]
+
+
+def greeting(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=60) as c:
+        return c.recv(1000).decode()
+    return ""
