@@ -198,8 +198,11 @@ int program_reload(struct running *r, struct program_fds *f, struct err *err)
 {
     struct config *old = r->p.config, *fresh;
     struct buf chain, key, old_chain = r->chain, old_key = r->key;
-    int rc = read_config(r, f, &fresh, err);
+    int rc;
 
+    if (r->p.draining) /* the listeners have gone, and none may come */
+        return err_set(err, E_BUSY, "it is ending");
+    rc = read_config(r, f, &fresh, err);
     if (rc < 0)
         return rc;
     rc = read_tls(r->p.spec, fresh, f, &chain, &key, err);

@@ -390,3 +390,24 @@ def greeting(port):
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=60) as c:
         return c.recv(1000).decode()
     return ""
+
+
+def test_a_reload_while_it_drains_is_refused():
+    with system({"limits": 'drain_seconds = "1m"'}, users=(), start=False) as s:
+        receive = subprocess.Popen([str(BUILD / "mta/receive/posta-mta-receive"), "-c", str(s.conf)], env=s.env,
+                                   stderr=open(s.log_path, "ab"), **as_user(s.uid))
+        try:
+            until(lambda: "220" in greeting(s.ports["mta"]), "the greeting")
+            d = s.dial("mta")
+            d.asks("EHLO x.test", "250")
+            d.asks("MAIL FROM:<>", "250")
+            receive.terminate()
+            until(lambda: greeting(s.ports["mta"]) == "", "a port that is closed")
+            receive.send_signal(signal.SIGHUP)
+            until(lambda: "it is ending" in s.log(), s.log, 10)
+            d.asks("RCPT TO:<nobody@elsewhere.test>", "554")
+            d.asks("QUIT", "221")
+            assert receive.wait(60) == 0, s.log()[-3000:]
+        finally:
+            receive.kill()
+            receive.wait()
