@@ -439,6 +439,20 @@ static int open_listing(int dir, const char *name, DIR **out, struct err *err)
     return rc;
 }
 
+/* The next entry whose name is an id: 1. At the end 0; a listing that breaks off is no end. */
+static int next_id(DIR *d, struct id *id, struct err *err)
+{
+    struct dirent *e;
+
+    do {
+        errno = 0;
+        e = readdir(d);
+    } while (e && !id_parse(str_c(e->d_name), id));
+    if (e)
+        return 1;
+    return errno ? err_os(err, "list the spool") : 0;
+}
+
 static bool is_old(const struct stat *st, uint64_t now_ms)
 {
     uint64_t then =
@@ -459,21 +473,19 @@ static int sweep_lane(struct spool *s, char lane, uint64_t now_ms, struct err *e
 {
     DEFER(close_dir) DIR *d = NULL;
     int rc = open_listing(s->in, (const char[]){lane, '\0'}, &d, err);
-    struct dirent *e;
     struct stat st;
     struct id id;
     int swept = 0;
 
     if (rc < 0)
         return rc;
-    while ((e = readdir(d))) {
-        if (!id_parse(str_c(e->d_name), &id) ||
-            fstatat(dirfd(d), id.text, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_old(&st, now_ms) ||
+    while ((rc = next_id(d, &id, err)) > 0) {
+        if (fstatat(dirfd(d), id.text, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_old(&st, now_ms) ||
             is_locked(dirfd(d), id.text))
             continue;
         swept += unlinkat(dirfd(d), id.text, 0) == 0;
     }
-    return swept;
+    return rc < 0 ? rc : swept;
 }
 
 static int sweep_in(struct spool *s, uint64_t now_ms, struct err *err)
@@ -495,16 +507,15 @@ static int sweep_msg(struct spool *s, bool (*keep)(void *arg, const struct id *i
 {
     DEFER(close_dir) DIR *d = NULL;
     int rc = open_listing(s->msg, ".", &d, err);
-    struct dirent *e;
     struct id id;
     int swept = 0;
 
     if (rc < 0)
         return rc;
-    while ((e = readdir(d)))
-        if (id_parse(str_c(e->d_name), &id) && !keep(arg, &id))
+    while ((rc = next_id(d, &id, err)) > 0)
+        if (!keep(arg, &id))
             swept += unlinkat(s->msg, id.text, 0) == 0;
-    return swept;
+    return rc < 0 ? rc : swept;
 }
 
 int spool_sweep(struct spool *s, bool (*keep)(void *arg, const struct id *id), void *arg,

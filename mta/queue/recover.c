@@ -29,7 +29,9 @@ static void on_dropped(struct journal_op *op)
     journal_settle_free(LIST_OF(op, struct journal_settle, op));
 }
 
-static unsigned drop_unseen(struct queue *q, struct journal *j)
+/* Some file systems pass entries over when others are removed during a listing: what was not
+ * seen is asked for by its name before it is given up. */
+static unsigned drop_unseen(struct queue *q, struct journal *j, struct spool *spool)
 {
     struct queue_cursor c = {0};
     struct queue_letter *l;
@@ -37,7 +39,7 @@ static unsigned drop_unseen(struct queue *q, struct journal *j)
 
     queue_cursor_start(q, &c);
     while ((l = queue_cursor_next(q, &c))) {
-        if (l->seen)
+        if (l->seen || spool_has(spool, &l->env.id))
             continue;
         log_event(
             LOG_ERROR, &l->env.id, "lost",
@@ -66,7 +68,7 @@ int recover(struct queue *q, struct journal *j, struct spool *spool, uint64_t no
     if (rc < 0)
         return rc;
     out->swept = (unsigned)rc;
-    out->lost = drop_unseen(q, j);
+    out->lost = drop_unseen(q, j, spool);
     out->letters = queue_count(q);
     journal_turn(j);
     journal_collect(j);

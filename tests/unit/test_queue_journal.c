@@ -12,6 +12,8 @@
 #include "mta/queue/recover.h"
 #include "sys/clock.h"
 
+#include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -24,6 +26,8 @@ static struct {
     int fail_sync; /* errno for ...               */
     unsigned from; /* ... the n-th sync from here */
     unsigned syncs;
+    bool blind;       /* listings pass letters over ... */
+    int fail_listing; /* ... or end with this errno     */
 } io;
 
 static int sync_seam(void)
@@ -45,6 +49,25 @@ int fsync(int fd)
 int fdatasync(int fd)
 {
     return sync_seam() < 0 ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+/* What some file systems do to a listing while files are removed, and all do when the disk
+ * cannot be read. */
+struct dirent *readdir(DIR *d)
+{
+    struct dirent *(*real)(DIR *);
+    struct dirent *e;
+    struct id id;
+
+    *(void **)&real = dlsym(RTLD_NEXT, "readdir64");
+    if (io.fail_listing) {
+        errno = io.fail_listing;
+        return NULL;
+    }
+    do
+        e = real(d);
+    while (e && io.blind && id_parse(str_c(e->d_name), &id));
+    return e;
 }
 
 /* ---- a queue on disk ---- */
@@ -358,6 +381,37 @@ static void an_envelope_without_its_letter_is_dropped(void **state)
     assert_int_equal(p->recovery.letters, 1);
 }
 
+static void a_letter_that_a_listing_passes_over_is_kept(void **state)
+{
+    struct place *p = *state;
+    struct id id = take_one(p, 2);
+
+    io.blind = true;
+    place_crash(p);
+    assert_int_equal(p->recovery.lost, 0);
+    assert_non_null(queue_find(p->q, &id));
+    io.blind = false;
+    place_crash(p);
+    assert_int_equal(p->recovery.letters, 1);
+    assert_true(is_in(p, "msg", &id));
+}
+
+static void a_spool_that_cannot_be_read_stops_the_start(void **state)
+{
+    struct place *p = *state;
+    struct id id = take_one(p, 1);
+
+    queue_free(p->q);
+    p->q = queue_new();
+    io.fail_listing = EIO;
+    assert_int_equal(
+        recover(p->q, p->j, p->spool, clock_wall_ms(), 1000, 60000, &p->recovery, &p->err),
+        -EIO);
+    io.fail_listing = 0;
+    place_crash(p);
+    assert_non_null(queue_find(p->q, &id));
+}
+
 static void X03_recovery_again_and_again_changes_nothing(void **state)
 {
     struct place *p = *state;
@@ -632,6 +686,8 @@ int main(void)
         JOURNAL_TEST(crash_before_the_rename_leaves_it_to_the_writer),
         JOURNAL_TEST(crash_between_rename_and_commit_is_swept),
         JOURNAL_TEST(an_envelope_without_its_letter_is_dropped),
+        JOURNAL_TEST(a_letter_that_a_listing_passes_over_is_kept),
+        JOURNAL_TEST(a_spool_that_cannot_be_read_stops_the_start),
         JOURNAL_TEST(X03_recovery_again_and_again_changes_nothing),
         JOURNAL_TEST(crash_after_the_commit_keeps),
         JOURNAL_TEST(what_is_not_there_is_refused_alone),
