@@ -238,6 +238,8 @@ static void reload(struct supervisor *s, struct control_session *c)
     } else {
         take_over(s, &l);
         open_log(s);
+        log_event(LOG_INFO, NULL, "reload",
+                  "the new configuration is good and goes to all processes");
         children_reload(s->children, children_reloaded, s);
     }
     loaded_done(&l);

@@ -279,6 +279,23 @@ def test_reload_while_processes_die():
         until(lambda: len(s.pids("posta-msa")) == 2 and len(s.pids("posta-pop3d")) == 2, "two workers each")
 
 
+def test_the_death_of_one_that_is_wanted_no_more_ends_a_reload():
+    """All are frozen when the reload comes to them, then die one after the other: the last answer is the death of a surplus one."""
+    with system(top="workers = 3") as s:
+        pids = [p["pid"] for p in s.json("status")["processes"]]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        s.top = "workers = 1"
+        s.write_conf()
+        s.process.send_signal(signal.SIGHUP)
+        until(lambda: " reload " in s.log(), "the reload")
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: "reload-refused" in s.log(), "the end of the reload")
+        s.cli("status", "--wait", "30")
+        assert len(s.pids("posta-pop3d")) == 1
+
+
 # ---- accounts ----
 
 def test_accounts_with_and_without_the_system(posta):
