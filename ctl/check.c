@@ -109,6 +109,14 @@ static void check_lab(struct check *k, const struct config *c)
         buf_add(&k->warnings, STR("lab.auth_on_25: logins on port 25; for a lab alone\n"));
 }
 
+/* What is set to no effect must not be trusted. */
+static void check_unused(struct check *k, const struct config *c)
+{
+    for (size_t i = 0; i < c->unused.n; i++)
+        buf_addf(&k->warnings, "%s is not used yet: no program of this version reads it\n",
+                 c->unused.items[i]);
+}
+
 static void look(struct check *k, const char *config_path)
 {
     struct loaded l;
@@ -121,6 +129,7 @@ static void look(struct check *k, const char *config_path)
         tree_check(l.config, &k->faults);
         check_ports(k, l.config);
         check_lab(k, l.config);
+        check_unused(k, l.config);
     }
     check_programs(k);
     loaded_done(&l);

@@ -58,7 +58,7 @@ static void print_number(struct buf *out, const struct config_row *row, uint64_t
 }
 
 /* "time, seconds, 1s to 1d", "one of error, warn, info, debug" */
-static void print_type(struct buf *out, const struct config_row *row)
+static void print_values(struct buf *out, const struct config_row *row)
 {
     struct str rest, word;
 
@@ -75,6 +75,13 @@ static void print_type(struct buf *out, const struct config_row *row)
     print_number(out, row, row->min);
     buf_add(out, STR(" to "));
     print_number(out, row, row->max);
+}
+
+static void print_type(struct buf *out, const struct config_row *row)
+{
+    print_values(out, row);
+    if (config_row_later(row))
+        buf_add(out, STR("; not used yet"));
 }
 
 /* ---- config/posta.conf ---- */

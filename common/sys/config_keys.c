@@ -221,6 +221,31 @@ const struct config_row config_rows[] = {
 /* clang-format on */
 const size_t config_rows_n = sizeof(config_rows) / sizeof(config_rows[0]);
 
+/* Keys of what is still to come: sending to other systems, and IMAP. Who builds it takes its
+ * rows away here. NULL: the whole section. */
+static const struct {
+    const char *section, *name;
+} later[] = {
+    {"mta",       "relay"              },
+    {"mta",       "relay_user"         },
+    {"mta",       "relay_password_file"},
+    {"mta",       "relay_tls"          },
+    {"mta",       "port"               },
+    {"mta.route", NULL                 },
+    {"imapd",     NULL                 },
+    {"dns",       NULL                 },
+    {"limits",    "idle_imap_seconds"  },
+};
+
+bool config_row_later(const struct config_row *row)
+{
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+        if (strcmp(later[i].section, row->section) == 0 &&
+            (!later[i].name || strcmp(later[i].name, row->name) == 0))
+            return true;
+    return false;
+}
+
 const char *config_type_name(enum config_type type)
 {
     static const char *const names[] = {

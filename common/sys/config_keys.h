@@ -51,6 +51,9 @@ extern const size_t config_sections_n;
 
 const char *config_type_name(enum config_type type);
 
+/* Is it understood but read by no program yet? `posta check` and the texts say so. */
+bool config_row_later(const struct config_row *row);
+
 static inline bool config_is_list(enum config_type type)
 {
     return type >= CONFIG_ADDRESSES;

@@ -102,6 +102,13 @@ def test_what_cannot_be_had_is_told_and_nothing_starts(wrong):
             assert not faults["good"] and faults["faults"]
 
 
+def test_check_tells_what_is_set_in_vain():
+    with bare() as s:
+        s.conf.write_text(s.conf.read_text() + '\ndns { servers = "127.0.0.1" }\n')
+        said = json.loads(s.cli("check", "--json", check=False).stdout)["warnings"]
+        assert [w for w in said if w.startswith("dns.servers is not used yet")], said
+
+
 def test_stop_says_goodbye_within_its_time():
     with system(sections={"limits": "drain_seconds = 1"}) as s:
         d = s.dial("mta")

@@ -572,6 +572,25 @@ static void count_key(void *arg, const struct config_key *key)
     ++*(size_t *)arg;
 }
 
+/* Told are those alone that the file sets. */
+static void test_unused(void **state)
+{
+    struct config *c = taken("workers = 2 imapd { listen_tls = {} }");
+
+    (void)state;
+    assert_int_equal(c->unused.n, 0);
+    config_free(c);
+    c = taken(
+        "mta { relay = \"mx.test:25\" relay_from = \"127.0.0.0/8\" "
+        "route \"a.test\" { to = \"b.test:25\" } route \"c.test\" { to = \"b.test:25\" } } "
+        "dns { servers = {\"127.0.0.1\", \"::1\"} } limits { idle_pop3_seconds = 10m }");
+    assert_int_equal(c->unused.n, 3);
+    assert_string_equal(c->unused.items[0], "mta.relay");
+    assert_string_equal(c->unused.items[1], "mta.route.to");
+    assert_string_equal(c->unused.items[2], "dns.servers");
+    config_free(c);
+}
+
 /* Each row fits its member; names are unique in their section; sections are known. */
 static void test_tables(void **state)
 {
@@ -615,6 +634,7 @@ int main(void)
         cmocka_unit_test(test_path),
         cmocka_unit_test(test_committed_files),
         cmocka_unit_test(test_example_is_read),
+        cmocka_unit_test(test_unused),
         cmocka_unit_test(test_tables),
     };
 
