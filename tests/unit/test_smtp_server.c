@@ -203,6 +203,27 @@ static void test_auth_says_whether_there_was_a_response(void **state)
     end();
 }
 
+/* While the accounts cannot be asked nobody may ask for ever: each attempt costs authd work. */
+static void test_logins_without_an_answer_end(void **state)
+{
+    const struct smtp_request *req;
+    unsigned n = 0;
+
+    (void)state;
+    begin(SMTP_SUBMIT);
+    o.config.auth_needs_tls = false;
+    say("EHLO x\r\n");
+    for (; n <= SMTP_JUNK_COMMANDS; n++) {
+        smtp_server_feed(o.s, STR("AUTH PLAIN AGEAYg==\r\n"));
+        if (ask(&req) != SMTP_WANT_AUTH)
+            break;
+        smtp_answer_auth_failed(o.s, SMTP_REPLY(454, "4.7.0", "later"));
+    }
+    assert_int_equal(n, SMTP_JUNK_COMMANDS - 1); /* one was EHLO */
+    assert_true(ends_with("421 4.7.0 too many commands without a letter\r\n"));
+    end();
+}
+
 /* What the program is told of MAIL and RCPT. */
 static void test_parameters(void **state)
 {
@@ -305,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_idle_and_in_data),
         cmocka_unit_test(test_u19_heard),
         cmocka_unit_test(test_auth_says_whether_there_was_a_response),
+        cmocka_unit_test(test_logins_without_an_answer_end),
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_limits_from_the_configuration),
         cmocka_unit_test(test_reply_print),
