@@ -127,16 +127,27 @@ static void discard_begin(struct pop3_session *s)
     }
 }
 
+/* How much of a line is no secret: of AUTH the mechanism, whatever the client put behind it. */
+static size_t shown_of(const struct pop3_session *s, struct str line)
+{
+    static const struct str pass = STR_LIT("PASS "), auth = STR_LIT("AUTH ");
+    size_t n = line.n;
+
+    if (s->in_exchange)
+        return 0;
+    if (str_starts_nocase(line, pass))
+        return pass.n;
+    if (str_starts_nocase(line, auth))
+        n = auth.n + str_find(str_skip(line, auth.n), ' ');
+    return n < line.n ? n + 1 : line.n;
+}
+
 static void hear(struct pop3_session *s, struct str line)
 {
-    static const struct str secrets[] = {STR_LIT("PASS "), STR_LIT("AUTH PLAIN ")};
-    size_t shown = s->in_exchange ? 0 : line.n;
+    size_t shown = shown_of(s, line);
 
     if (!s->config->transcript)
         return;
-    for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
-        if (!s->in_exchange && str_starts_nocase(line, secrets[i]))
-            shown = secrets[i].n;
     buf_add(&s->heard, str_first(line, shown));
     buf_add(&s->heard, shown < line.n ? STR("***\n") : STR("\n"));
 }

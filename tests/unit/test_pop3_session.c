@@ -460,12 +460,14 @@ static void test_u19_transcript(void **state)
     static const struct {
         struct str said, heard;
     } rows[] = {
-        {STR_LIT("USER alice\r\n"),          STR_LIT("USER alice\n")    },
-        {STR_LIT("pass secret\r\n"),         STR_LIT("pass ***\n")      },
-        {STR_LIT("AUTH PLAIN AGEAYg==\r\n"), STR_LIT("AUTH PLAIN ***\n")},
-        {STR_LIT("AUTH PLAIN\r\n"),          STR_LIT("AUTH PLAIN\n")    },
-        {STR_LIT("AGEAYg==\r\n"),            STR_LIT("***\n")           },
-        {STR_LIT("NOOP\r\nNOOP\r\n"),        STR_LIT("NOOP\nNOOP\n")    },
+        {STR_LIT("USER alice\r\n"),           STR_LIT("USER alice\n")    },
+        {STR_LIT("pass secret\r\n"),          STR_LIT("pass ***\n")      },
+        {STR_LIT("AUTH PLAIN AGEAYg==\r\n"),  STR_LIT("AUTH PLAIN ***\n")},
+        {STR_LIT("AUTH  PLAIN AGEAYg==\r\n"), STR_LIT("AUTH  ***\n")     },
+        {STR_LIT("AUTH LOGIN AGEAYg==\r\n"),  STR_LIT("AUTH LOGIN ***\n")},
+        {STR_LIT("AUTH PLAIN\r\n"),           STR_LIT("AUTH PLAIN\n")    },
+        {STR_LIT("AGEAYg==\r\n"),             STR_LIT("***\n")           },
+        {STR_LIT("NOOP\r\nNOOP\r\n"),         STR_LIT("NOOP\nNOOP\n")    },
     };
     const struct pop3_request *r;
 
