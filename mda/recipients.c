@@ -65,7 +65,7 @@ static struct smtp_reply add_mailbox(struct recipients *r, struct mda *m,
 {
     if (!user->enabled)
         return reply(r->arena, 550, "5.2.1", "this mailbox is disabled", address);
-    if (deliver_full(m->deliver, user, octets))
+    if (!r->perhaps_again && deliver_full(m->deliver, user, octets))
         return reply(r->arena, 452, "4.2.2", "this mailbox is full", address);
     if (r->nparts == MDA_DELIVERIES)
         return reply(r->arena, 452, "4.5.3", "too many mailboxes for one letter", address);

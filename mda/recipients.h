@@ -20,6 +20,7 @@ struct recipients {
     unsigned n, room;
     struct delivery **deliveries; /* one a mailbox, however often it was asked for */
     unsigned ndeliveries, deliveries_room;
+    bool perhaps_again; /* full mailboxes are found out later: what is in one already is 250 */
     struct delivery **parts; /* what each recipient leads to */
     unsigned nparts, parts_room;
 };

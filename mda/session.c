@@ -63,6 +63,7 @@ static void begin(struct session *s, const struct smtp_request *req)
     drop_body(s);
     arena_reset(&s->arena);
     recipients_init(&s->to, &s->arena);
+    s->to.perhaps_again = s->trusted;
     s->reverse_path = arena_dup(&s->arena, req->mail.reverse_path);
     s->octets_told = req->mail.size;
     users_refresh(s->mda->users, loop_now_ms(s->mda->program->loop));

@@ -230,6 +230,24 @@ def test_hand_over_and_once_more(house):
     until(lambda: not done[0].exists(), "the witness to go when the letter has gone from the spool")
 
 
+def test_hand_over_once_more_into_a_mailbox_that_it_filled(house):
+    """What was delivered is 250 when it comes again, also when there would be no room for it now."""
+    text = "Subject: the last one\n\n"
+    path = spooled(house, "01m82kt5fk0g1r60m2060g4", text)
+    assert hand_over(house, path.name, len(text), ("bob",))[-1].startswith("250 2.1.5")
+    house.cli("user", "quota", f"bob@{DOMAIN}", "--letters", "1")
+
+    def full():
+        rcpts, done = send(lmtp(house), [f"bob@{DOMAIN}"], "Subject: full\n\n")
+        return (rcpts + done)[-1].startswith("452 4.2.2")
+    until(full, "a full mailbox")
+    assert hand_over(house, path.name, len(text), ("bob",))[-1].startswith("250 2.1.5")
+    path.unlink()
+    assert len(texts(house, "bob", "the last one")) == 1
+    house.cli("user", "quota", f"bob@{DOMAIN}", "0", "--letters", "0")
+    until(lambda: not full(), "room again")
+
+
 def test_hand_over_of_what_is_not_there(house):
     assert hand_over(house, "01m82kt5fk0g1r60m2060g2", 5)[-1].startswith("451 4.3.0")
     path = spooled(house, "01m82kt5fk0g1r60m2060g3", "Subject: size\n\n")
