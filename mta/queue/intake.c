@@ -25,6 +25,7 @@ struct intake {
     bool waiting; /* for a job or the journal */
     bool ending;
     struct recipients recipients;
+    bool partial;          /* somebody was refused */
     struct smtp_mail mail; /* of the transaction; strings are the session's, until it is over */
     struct letter *letter; /* by DATA */
     struct id id;
@@ -100,11 +101,20 @@ static struct smtp_reply welcome_mail(struct service *s)
 static void begin_mail(struct intake *in, const struct smtp_mail *mail)
 {
     recipients_reset(&in->recipients);
+    in->partial = false;
     users_refresh(in->service->users, loop_now_ms(in->service->loop));
     in->mail = *mail;
     if (!in->trusted) /* RFC 4954 5: a name that anybody could write is none */
         in->mail.auth = STR("");
     smtp_answer(in->smtp, welcome_mail(in->service));
+}
+
+static void add_recipient(struct intake *in, const struct smtp_rcpt *rcpt)
+{
+    struct smtp_reply r = recipients_add(&in->recipients, in->service->users, rcpt);
+
+    in->partial |= smtp_reply_class(r) != 2;
+    smtp_answer(in->smtp, r);
 }
 
 /* ---- the letter is in spool/in: take it ---- */
@@ -166,10 +176,17 @@ static void take(struct intake *in, const struct id *id, uint64_t size, struct s
     journal_submit(in->service->journal, &in->take.op, true);
 }
 
+/* The writer's client hears one reply for all its recipients. Where one is refused here it
+ * comes again with all, so that none may have the letter by then. */
 static void take_spooled(struct intake *in, const struct smtp_request *req)
 {
     struct arena a;
 
+    if (in->trusted && in->partial) {
+        smtp_answer(in->smtp,
+                    SMTP_REPLY(451, "4.3.0", "A letter is taken for all or for none"));
+        return;
+    }
     if (in->trusted && !queue_find(in->service->queue, &req->xspool.id)) {
         take(in, &req->xspool.id, req->xspool.size, req->xspool.flags, in->uid);
         return;
@@ -302,7 +319,7 @@ static void answer(struct intake *in, enum smtp_want want, const struct smtp_req
         begin_mail(in, &req->mail);
         break;
     case SMTP_WANT_RCPT:
-        smtp_answer(in->smtp, recipients_add(&in->recipients, in->service->users, &req->rcpt));
+        add_recipient(in, &req->rcpt);
         break;
     case SMTP_WANT_VRFY:
         smtp_answer(in->smtp, SMTP_REPLY(252, "2.1.5", "Send a letter and see"));

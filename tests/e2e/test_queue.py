@@ -406,6 +406,24 @@ def test_who_may_hand_over_by_name(q):
     q.empty()
 
 
+def test_a_letter_by_name_is_for_all_or_for_none(q):
+    """The writer says 451 where somebody was refused, so its client comes again with all of them: nobody may have it by then."""
+    i, text = "0123456789abcdefghjkmnp", b"Subject: all or none\n\n"
+    path = q.state / "spool/in" / i[-1] / i
+    path.write_bytes(text)
+    d = Unix(q.run / "queue.sock")
+    d.ask("EHLO x")
+    for rcpts, reply in (((BOB, f"nobody@{DOMAIN}"), "451 4.3.0"), ((f"nobody@{DOMAIN}", BOB), "451 4.3.0"), ((BOB,), "250 2.0.0")):
+        d.ask(f"MAIL FROM:<{ALICE}>")
+        for r in rcpts:
+            assert d.ask(f"RCPT TO:<{r}>")[:3] == ("250" if r == BOB else "550")
+        assert d.ask(f"XSPOOL {i} {len(text)} via=msa").startswith(reply)
+        assert path.exists() == (reply[0] == "4"), "what is refused is still the writer's"
+    d.close()
+    q.empty()
+    assert len(q.lmtp.commands("XSPOOL")) == 1
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
 def test_strangers_may_send_but_not_hand_over(q):
     script = ("import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); f=s.makefile('rwb'); f.readline()\n"
