@@ -119,6 +119,15 @@ static ssize_t read_letter(struct handover_job *job, bool restart, char *to, siz
     return n;
 }
 
+/* In vain, and no try: it is due again. What somebody deleted meanwhile ends here. */
+static void unanswered(struct outcome *o, uint32_t rcpt)
+{
+    if (o->letter->deleted)
+        outcome_failed(o, rcpt, SMTP_REPLY(451, "4.3.0", "The delivery agent was away"));
+    else
+        queue_put_back(o->service->queue, o->letter, rcpt);
+}
+
 /* A letter that takes mda down with it each time is not tried at this pace for ever. */
 static bool counts_as_try(struct attempt *t)
 {
@@ -143,7 +152,7 @@ static void attempt_end(struct attempt *t)
         const struct smtp_client_rcpt *r = &t->rcpts[i];
 
         if (r->phase != SMTP_PHASE_ANSWERED && !counts)
-            queue_put_back(o.service->queue, l, t->numbers[i]);
+            unanswered(&o, t->numbers[i]);
         else if (r->phase != SMTP_PHASE_ANSWERED)
             outcome_later(
                 &o, t->numbers[i],

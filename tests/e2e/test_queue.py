@@ -352,6 +352,18 @@ def test_delete_while_it_is_being_tried(q):
     assert not q.lmtp.commands("MAIL FROM:<>")
 
 
+def test_what_was_deleted_is_not_tried_again(q):
+    """mda goes away with the letter: whether it was delivered is not known, but it is not handed over once more."""
+    q.lmtp.hold.clear()
+    i = q.submit(ALICE, BOB)
+    until(lambda: q.lmtp.commands("XSPOOL"), "the hand-over")
+    assert q.ctl(f"DELETE {i}")[1] == "OK 1"
+    q.lmtp.vanish = True
+    q.lmtp.hold.set()
+    q.empty()
+    assert len(q.lmtp.commands("XSPOOL")) == 1
+
+
 def test_retry_and_flush(tmp_path_factory):
     with queue(tmp_path_factory, 'free_bytes = "1M" free_inodes = 10 retry_first_seconds = 3600') as q:
         q.lmtp.answers = {"bob": "450 4.2.0 busy"}
