@@ -18,7 +18,7 @@ enum {
 struct journal {
     struct rows *rows;
     struct spool *spool;
-    struct remover *remover; /* while the thread runs */
+    struct remover *remover; /* works while the thread runs */
     struct list carry;       /* the thread's: settles that must still be written */
     bool failing;            /* told once, not every second */
 
@@ -103,6 +103,7 @@ struct journal *journal_open(const char *state_dir, struct spool *spool,
     pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     pthread_cond_init(&j->come, &steady);
     pthread_condattr_destroy(&steady);
+    j->remover = remover_new(spool);
     j->rows = rows_open(state_dir, err);
     if (!j->rows) {
         journal_close(j);
@@ -116,6 +117,11 @@ int journal_load(struct journal *j, uint64_t now_wall_ms, uint64_t now_steady_ms
                  void *arg, struct err *err)
 {
     return rows_load(j->rows, now_wall_ms, now_steady_ms, wait_most_ms, each, arg, err);
+}
+
+void journal_remove_later(struct journal *j, const struct id *id)
+{
+    remover_later(j->remover, id);
 }
 
 /* ---- files ---- */
@@ -304,16 +310,6 @@ static void give_back(struct journal *j, struct list *finished)
         j->notify(j->arg);
 }
 
-static void remove_files(struct journal *j, const struct id *ids, size_t n)
-{
-    if (j->remover) {
-        remover_add(j->remover, ids, n);
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        spool_remove(j->spool, &ids[i]);
-}
-
 static void work(struct journal *j, struct list *batch)
 {
     struct list finished;
@@ -324,7 +320,7 @@ static void work(struct journal *j, struct list *batch)
     commit(j, batch, &finished);
     size_t n = list_ended(&finished, &ended);
     give_back(j, &finished); /* who waits for a 250 waits no longer */
-    remove_files(j, ended, n);
+    remover_add(j->remover, ended, n);
     free(ended);
     rows_checkpoint(j->rows);
 }
@@ -389,10 +385,10 @@ static void *run(void *arg)
 
 int journal_start(struct journal *j, struct err *err)
 {
-    j->remover = remover_start(j->spool, err);
-    if (!j->remover)
-        return -EAGAIN;
-    int rc = pthread_create(&j->thread, NULL, run, j);
+    int rc = remover_start(j->remover, err);
+    if (rc < 0)
+        return rc;
+    rc = pthread_create(&j->thread, NULL, run, j);
     if (rc != 0)
         return err_set(err, -rc, "start the thread of queue.db: %s", strerror(rc));
     j->running = true;
@@ -464,7 +460,6 @@ void journal_stop(struct journal *j)
     pthread_join(j->thread, NULL);
     j->running = false;
     remover_stop(j->remover);
-    j->remover = NULL;
 }
 
 static void free_ops(struct list *ops)
@@ -483,7 +478,7 @@ void journal_close(struct journal *j)
     if (!j)
         return;
     journal_stop(j);
-    remover_stop(j->remover);
+    remover_free(j->remover);
     free_ops(&j->carry);
     free_ops(&j->inbox);
     free_ops(&j->outbox);

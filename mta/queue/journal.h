@@ -79,6 +79,9 @@ int journal_load(struct journal *j, uint64_t now_wall_ms, uint64_t now_steady_ms
                  uint64_t wait_most_ms, void (*each)(void *arg, struct queue_letter *l),
                  void *arg, struct err *err);
 
+/* msg/ID is nobody's: unlinked in its time once the journal has been started. */
+void journal_remove_later(struct journal *j, const struct id *id);
+
 /* Without a thread, for tests and before the start: does what was submitted. */
 void journal_turn(struct journal *j);
 int journal_start(struct journal *j, struct err *err);

@@ -195,8 +195,9 @@ static int open_files(struct service *s, struct err *err)
                      s->schedule.most_ms, &r, err);
     if (rc < 0)
         return rc;
-    log_event(LOG_INFO, NULL, "recovered", "%zu letters wait, %u files were swept, %u are lost",
-              r.letters, r.swept, r.lost);
+    log_event(LOG_INFO, NULL, "recovered",
+              "%zu letters wait, %zu files were swept, %u are lost", r.letters,
+              r.swept + r.later, r.lost);
     s->trace = trace_open(c->state_dir, c->limits.trace_letters, wake_trace, s, &why);
     if (!s->trace)
         log_event(LOG_WARN, NULL, "trace", "no journeys are kept: %s", why.text);

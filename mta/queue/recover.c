@@ -15,13 +15,29 @@ static void on_letter(void *arg, struct queue_letter *l)
     queue_letter_free(l);
 }
 
+struct sweeping {
+    struct queue *queue;
+    struct journal *journal;
+    unsigned swept;
+    size_t later;
+};
+
 static bool keep(void *arg, const struct id *id)
 {
-    struct queue_letter *l = queue_find(arg, id);
+    struct sweeping *s = arg;
+    struct queue_letter *l = queue_find(s->queue, id);
 
-    if (l)
+    if (l) {
         l->seen = true;
-    return l != NULL;
+        return true;
+    }
+    if (s->swept < RECOVER_SWEEP_MAX) {
+        s->swept++;
+        return false;
+    }
+    journal_remove_later(s->journal, id);
+    s->later++;
+    return true;
 }
 
 static void on_dropped(struct journal_op *op)
@@ -64,10 +80,12 @@ int recover(struct queue *q, struct journal *j, struct spool *spool, uint64_t no
 
     if (rc < 0)
         return rc;
-    rc = spool_sweep(spool, keep, q, now_wall_ms, err);
+    struct sweeping s = {.queue = q, .journal = j};
+    rc = spool_sweep(spool, keep, &s, now_wall_ms, err);
     if (rc < 0)
         return rc;
     out->swept = (unsigned)rc;
+    out->later = s.later;
     out->lost = drop_unseen(q, j, spool);
     out->letters = queue_count(q);
     journal_turn(j);

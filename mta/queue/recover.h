@@ -14,9 +14,12 @@
 
 #include "mta/queue/journal.h"
 
+enum { RECOVER_SWEEP_MAX = 1000 }; /* files unlinked at once; the rest when the thread runs */
+
 struct recovery {
     size_t letters;
     unsigned swept, lost;
+    size_t later; /* handed to the journal's remover: their names cannot be taken meanwhile */
 };
 
 /* Doing it again, or dying in the middle of it, changes nothing. */

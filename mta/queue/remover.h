@@ -10,14 +10,18 @@
 
 #include "spool/spool.h"
 
-enum { REMOVER_WAITING_MAX = 10000 }; /* ids; above it the caller unlinks for itself */
+enum { REMOVER_STOP_MAX = 1000 }; /* still unlinked at the end; the rest is left to the sweep */
 
 struct remover;
 
-struct remover *remover_start(struct spool *spool, struct err *err);
-void remover_stop(struct remover *r); /* unlinks what waits; accepts NULL */
+struct remover *remover_new(struct spool *spool);
+int remover_start(struct remover *r, struct err *err); /* the thread */
+void remover_stop(struct remover *r);
+void remover_free(struct remover *r); /* accepts NULL */
 
-/* From any thread. */
+/* From any thread; where there is none, they are unlinked at once. */
 void remover_add(struct remover *r, const struct id *ids, size_t n);
+/* Before the thread starts. */
+void remover_later(struct remover *r, const struct id *id);
 
 #endif

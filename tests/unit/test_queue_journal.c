@@ -412,6 +412,28 @@ static void a_spool_that_cannot_be_read_stops_the_start(void **state)
     assert_non_null(queue_find(p->q, &id));
 }
 
+/* They do not keep the first connection waiting; the thread has them when it starts. */
+static void very_many_are_swept_by_and_by(void **state)
+{
+    enum { MORE = 5 };
+    struct place *p = *state;
+    struct id id;
+    char path[128];
+
+    for (int i = 0; i < RECOVER_SWEEP_MAX + MORE; i++) {
+        clock_new_id(&id);
+        snprintf(path, sizeof(path), "%s/spool/msg/%s", p->dir, id.text);
+        close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    }
+    place_crash(p);
+    assert_int_equal(p->recovery.swept, RECOVER_SWEEP_MAX);
+    assert_int_equal(p->recovery.later, MORE);
+    assert_int_equal(journal_start(p->j, &p->err), 0);
+    journal_stop(p->j);
+    place_crash(p);
+    assert_int_equal(p->recovery.swept, 0);
+}
+
 static void X03_recovery_again_and_again_changes_nothing(void **state)
 {
     struct place *p = *state;
@@ -688,6 +710,7 @@ int main(void)
         JOURNAL_TEST(an_envelope_without_its_letter_is_dropped),
         JOURNAL_TEST(a_letter_that_a_listing_passes_over_is_kept),
         JOURNAL_TEST(a_spool_that_cannot_be_read_stops_the_start),
+        JOURNAL_TEST(very_many_are_swept_by_and_by),
         JOURNAL_TEST(X03_recovery_again_and_again_changes_nothing),
         JOURNAL_TEST(crash_after_the_commit_keeps),
         JOURNAL_TEST(what_is_not_there_is_refused_alone),
