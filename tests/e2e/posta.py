@@ -19,7 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("POSTA_BUILD", ROOT / "build-gcc"))
 NOBODY = 65534
-PATIENCE = 60  # seconds until a condition that does not come true is a failure
+PATIENCE = int(os.environ.get("POSTA_PATIENCE", 60))  # seconds until a condition that does not come true is a failure
 PASSWORD = {"alice": "wonderland", "bob": "builder", "carol": "singer"}
 DOMAIN = "example.test"
 

@@ -3,10 +3,11 @@ import base64
 import poplib
 import smtplib
 import ssl
+import subprocess
 
 import pytest
 
-from posta import DOMAIN, PASSWORD, until
+from posta import DOMAIN, PASSWORD, PATIENCE, until
 
 
 def b64(text):
@@ -117,3 +118,24 @@ def test_tls_1_1_is_refused(posta):
     c.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.raises((ssl.SSLError, ConnectionError)):
         c.wrap_socket(posta.dial("msa_tls", greet=False).s)
+
+
+def test_by_hand_with_openssl(posta):
+    """openssl s_client is the student's telnet once TLS is asked for."""
+    s = subprocess.Popen(["openssl", "s_client", "-quiet", "-crlf", "-starttls", "smtp", "-connect", f"127.0.0.1:{posta.ports['msa']}",
+                          "-CAfile", str(posta.dir / "cert.pem")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def ask(line, want):
+        s.stdin.write(line.encode() + b"\n")
+        s.stdin.flush()
+        while (got := s.stdout.readline().decode())[3:4] == "-":
+            pass
+        assert got.startswith(want), (line, got)
+    for line, want in (("EHLO student.test", "250"), ("AUTH LOGIN", "334 VXNlcm5hbWU6"), (b64(f"alice@{DOMAIN}"), "334 UGFzc3dvcmQ6"),
+                       (b64(PASSWORD["alice"]), "235 2.7.0"), (f"MAIL FROM:<alice@{DOMAIN}>", "250"), (f"RCPT TO:<bob@{DOMAIN}>", "250"),
+                       (f"RCPT TO:<alice@{DOMAIN}>", "250"), ("DATA", "354"), ("Subject: openssl\n\nHello.\n.", "250 2.0.0"), ("QUIT", "221")):
+        ask(line, want)
+    s.stdin.close()
+    s.wait(PATIENCE)
+    s.stdout.close()
+    found(posta, "openssl", "bob")
