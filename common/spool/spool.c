@@ -281,8 +281,8 @@ static int write_both(int fd, struct str a, struct str b)
 {
     while (a.n || b.n) {
         struct iovec v[2] = {
-            {(char *)(uintptr_t)a.p, a.n},
-            {(char *)(uintptr_t)b.p, b.n}
+            {(void *)a.p, a.n},
+            {(void *)b.p, b.n}
         };
         ssize_t got =
             a.n && b.n ? writev(fd, v, 2) : write(fd, a.n ? a.p : b.p, a.n ? a.n : b.n);
@@ -431,12 +431,12 @@ static int open_listing(int dir, const char *name, DIR **out, struct err *err)
 {
     int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-    *out = fd < 0 ? NULL : fdopendir(fd);
-    if (*out)
-        return 0;
-    int rc = err_os(err, "list the spool");
-    close_fd(&fd);
-    return rc;
+    if (fd < 0)
+        return err_os(err, "list the spool");
+    *out = fdopendir(fd);
+    if (!*out)
+        abort(); /* there is no memory: nothing else is wrong with a directory */
+    return 0;
 }
 
 /* The next entry whose name is an id: 1. At the end 0; a listing that breaks off is no end. */

@@ -282,7 +282,7 @@ static void trace_one(struct control *ctl, const struct queue_letter *l)
 {
     struct buf text;
 
-    buf_init(&text, 2 * TRACE_JOURNEY_BYTES);
+    buf_init(&text, TRACE_TEXT_BYTES);
     tell_journey(&text, l);
     trace_print_hops(&ctl->out, &l->env.id, buf_str(&text));
     buf_done(&text);

@@ -33,10 +33,11 @@ static struct service *service_of(struct program *p)
 
 void service_run(struct service *s)
 {
-    uint64_t now_ms = loop_now_ms(s->loop), next = queue_wake(s->queue, now_ms);
+    uint64_t now_ms = loop_now_ms(s->loop);
 
+    queue_wake(s->queue, now_ms);
     delivery_run(s->delivery);
-    next = queue_wake(s->queue, now_ms); /* some may wait again */
+    uint64_t next = queue_wake(s->queue, now_ms); /* some may wait again */
     if (next == UINT64_MAX)
         timer_stop(s->retry);
     else

@@ -42,8 +42,13 @@ static size_t words_of(struct buf *out, struct smtp_reply r)
     if (r.enhanced.n)
         buf_addf(out, "%.*s ", STR_ARGS(str_first(r.enhanced, 11)));
     size_t text_at = out->n;
-    for (size_t i = 0; i < r.text.n && out->n < REPLY_BYTES - 1; i++)
-        buf_add_byte(out, (unsigned char)r.text.p[i] < ' ' ? ' ' : r.text.p[i]);
+    for (size_t i = 0; i < r.text.n && out->n < REPLY_BYTES - 1; i++) {
+        char c = r.text.p[i];
+
+        if ((unsigned char)c < ' ')
+            c = ' ';
+        buf_add_byte(out, c);
+    }
     return text_at;
 }
 

@@ -63,7 +63,7 @@ static int prepare_all(struct rows *r, struct err *err)
 static int open_db(struct rows *r, const char *state_dir, struct err *err)
 {
     char path[4096];
-    struct db_stmt *last;
+    struct db_stmt *last = NULL;
 
     snprintf(path, sizeof(path), "%s/spool/queue.db", state_dir);
     int rc = db_open(path, DB_DURABLE_ALONE, &schema, &r->db, err);
@@ -73,7 +73,7 @@ static int open_db(struct rows *r, const char *state_dir, struct err *err)
         rc = db_prepare(r->db, "SELECT coalesce(max(n), 0) FROM letter", &last, err);
     if (rc == 0)
         rc = db_step(last, err);
-    if (rc < 0)
+    if (rc < 0 || !last)
         return rc;
     r->next_row = (uint64_t)db_int(last, 0) + 1;
     db_reset(last);

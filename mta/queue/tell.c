@@ -68,7 +68,7 @@ void tell_ended(struct service *s, const struct queue_letter *l)
 
     if (!s->trace)
         return;
-    buf_init(&text, 2 * TRACE_JOURNEY_BYTES);
+    buf_init(&text, TRACE_TEXT_BYTES);
     tell_journey(&text, l);
     trace_add(s->trace, &l->env.id, &l->env.parent, clock_wall_ms(), buf_str(&text));
     buf_done(&text);

@@ -53,8 +53,13 @@ struct trace {
 void trace_add_hop(struct buf *text, uint64_t ms, const char *box, struct str words)
 {
     buf_addf(text, "%llu\t%s\t", (unsigned long long)ms, box);
-    for (size_t i = 0; i < words.n; i++)
-        buf_add_byte(text, words.p[i] == '\n' || words.p[i] == '\t' ? ' ' : words.p[i]);
+    for (size_t i = 0; i < words.n; i++) {
+        char c = words.p[i];
+
+        if (c == '\n' || c == '\t')
+            c = ' ';
+        buf_add_byte(text, c);
+    }
     buf_add_byte(text, '\n');
 }
 

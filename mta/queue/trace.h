@@ -18,7 +18,8 @@
 enum {
     TRACE_PENDING_MAX = 10000, /* journeys waiting to be written; then they are lost */
     TRACE_ANSWER_BYTES = 1 << 20,
-    TRACE_JOURNEY_BYTES = 8192, /* of one; later hops are lost, the last one never */
+    TRACE_JOURNEY_BYTES = 8192, /* of hops in the queue; later ones are lost */
+    TRACE_TEXT_BYTES = 16384,   /* with the hops before it */
 };
 
 struct trace;
