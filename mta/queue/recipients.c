@@ -1,6 +1,7 @@
 #include "mta/queue/recipients.h"
 
 #include "sys/clock.h"
+#include "users/names.h"
 
 #include <stdlib.h>
 
@@ -15,6 +16,7 @@ void recipients_init(struct recipients *r, size_t max)
 void recipients_reset(struct recipients *r)
 {
     map_done(&r->seen);
+    map_done(&r->aliases);
     arena_reset(&r->arena);
     r->n = 0;
 }
@@ -22,6 +24,7 @@ void recipients_reset(struct recipients *r)
 void recipients_done(struct recipients *r)
 {
     map_done(&r->seen);
+    map_done(&r->aliases);
     arena_done(&r->arena);
     free(r->to);
     free(r->keys);
@@ -101,6 +104,24 @@ static struct smtp_reply refusal(enum users_kind kind)
     return SMTP_REPLY(451, "4.3.0", "The list of users cannot be read now");
 }
 
+static struct str alias_key(struct recipients *r, const struct smtp_rcpt *rcpt)
+{
+    struct users_key k = users_key(&r->arena, rcpt->forward_path);
+
+    return arena_printf(&r->arena, "%.*s@%.*s", STR_ARGS(k.local), STR_ARGS(k.domain));
+}
+
+static void remember_alias(struct recipients *r, struct str key)
+{
+    uint8_t secret[MAP_SECRET_BYTES];
+
+    if (!r->aliases.room) {
+        random_bytes(secret, sizeof(secret));
+        map_init(&r->aliases, secret);
+    }
+    map_put(&r->aliases, key, r);
+}
+
 static struct smtp_reply add_alias(struct recipients *r, struct users *u,
                                    const struct smtp_rcpt *rcpt)
 {
@@ -116,6 +137,7 @@ static struct smtp_reply add_alias(struct recipients *r, struct users *u,
         return SMTP_REPLY(452, "4.5.3", "Too many recipients for one letter");
     for (size_t i = 0; i < n; i++)
         add_end(r, rcpt, targets[i].address, targets[i].address, targets[i].local);
+    remember_alias(r, alias_key(r, rcpt));
     return SMTP_REPLY(250, "2.1.5", "Ok");
 }
 
@@ -123,6 +145,10 @@ struct smtp_reply recipients_add(struct recipients *r, struct users *u,
                                  const struct smtp_rcpt *rcpt)
 {
     struct user user;
+
+    /* list+1, list+2, ...: a long alias costs its length once, not with every RCPT */
+    if (r->aliases.n && map_get(&r->aliases, alias_key(r, rcpt)))
+        return SMTP_REPLY(250, "2.1.5", "Ok");
     enum users_kind kind = users_find(u, rcpt->forward_path, &r->arena, &user);
     bool has_domain = str_find(rcpt->forward_path, '@') < rcpt->forward_path.n;
 

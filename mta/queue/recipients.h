@@ -14,8 +14,9 @@
 struct recipients {
     struct arena arena; /* holds all strings                            */
     struct queue_address *to;
-    struct str *keys; /* of the same end, equal                       */
-    struct map seen;  /* the keys, once there are too many to look at */
+    struct str *keys;   /* of the same end, equal                       */
+    struct map seen;    /* the keys, once there are too many to look at */
+    struct map aliases; /* that were expanded: "local@domain", each once a letter */
     size_t n, room, max;
 };
 

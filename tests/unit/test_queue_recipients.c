@@ -131,6 +131,23 @@ static void an_alias_becomes_its_ends(void **state)
     check(p, 2, "far@elsewhere.test", "rfc822;all@example.test", false);
 }
 
+/* A stranger may name a long list as often as there are details: it is not followed again. */
+static void an_alias_is_expanded_once(void **state)
+{
+    struct place *p = *state;
+    struct users *users = p->users;
+
+    assert_int_equal(add(p, "crowd@example.test", "").code, 250);
+    p->users = NULL; /* nobody is asked */
+    assert_int_equal(add(p, "Crowd+1@EXAMPLE.test", "").code, 250);
+    assert_int_equal(add(p, "crowd+2@example.test", "").code, 250);
+    p->users = users;
+    assert_int_equal(p->r.n, CROWD);
+    recipients_reset(&p->r);
+    assert_int_equal(add(p, "crowd+3@example.test", "").code, 250);
+    assert_int_equal(p->r.n, CROWD);
+}
+
 static void each_end_is_there_once(void **state)
 {
     static const char *const same[] = {"bob@example.test",   "BOB@Example.Test",
@@ -211,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RECIPIENTS_TEST(a_mailbox_keeps_its_detail),
         RECIPIENTS_TEST(an_alias_becomes_its_ends),
+        RECIPIENTS_TEST(an_alias_is_expanded_once),
         RECIPIENTS_TEST(each_end_is_there_once),
         RECIPIENTS_TEST(the_next_letter_begins_anew),
         RECIPIENTS_TEST(strangers_of_our_domain_are_refused),
