@@ -11,6 +11,14 @@
 #include <sys/stat.h>
 
 enum { PATH_BYTES = 4096, LOOK_EVERY_MS = 1000, FIRST_TARGETS = 4 };
+enum { KNOWN_ALIASES = 16, KNOWN_BYTES = 320 };
+
+/* What users_find() said of an alias: a stranger may ask for a long one in each RCPT. */
+struct known_alias {
+    char key[KNOWN_BYTES]; /* "local@domain" */
+    size_t n;
+    enum users_kind kind;
+};
 
 struct users {
     struct db *db;
@@ -20,6 +28,8 @@ struct users {
     uint64_t look_at_ms;
     bool changed;
     char path[PATH_BYTES];
+    struct known_alias known[KNOWN_ALIASES]; /* of this snapshot */
+    unsigned next_known;
 };
 
 /* ---- the snapshot ---- */
@@ -64,6 +74,7 @@ static int open_snapshot(struct users *u, struct err *err)
         return r;
     }
     db_close(u->db);
+    memset(fresh.known, 0, sizeof(fresh.known));
     *u = fresh;
     return 0;
 }
@@ -314,6 +325,25 @@ enum users_kind users_expand(struct users *u, struct str address, struct arena *
     return kind;
 }
 
+static struct known_alias *known_alias(struct users *u, struct str key)
+{
+    for (size_t i = 0; i < KNOWN_ALIASES; i++)
+        if (u->known[i].n && str_eq((struct str){u->known[i].key, u->known[i].n}, key))
+            return &u->known[i];
+    return NULL;
+}
+
+static void know_alias(struct users *u, struct str key, enum users_kind kind)
+{
+    struct known_alias *k = &u->known[u->next_known++ % KNOWN_ALIASES];
+
+    if (key.n > sizeof(k->key) || kind == USERS_BROKEN)
+        return;
+    memcpy(k->key, key.p, key.n);
+    k->n = key.n;
+    k->kind = kind;
+}
+
 enum users_kind users_find(struct users *u, struct str address, struct arena *a,
                            struct user *out)
 {
@@ -326,12 +356,18 @@ enum users_kind users_find(struct users *u, struct str address, struct arena *a,
         r = user_of(u, &key, a, out);
     if (r == 1)
         return USERS_MAILBOX;
+    struct str name = arena_printf(a, "%.*s@%.*s", STR_ARGS(key.local), STR_ARGS(key.domain));
+    const struct known_alias *known = known_alias(u, name);
+    if (r == 0 && known)
+        return known->kind;
     if (r < 0 || targets_of(u, &key, a, &targets) < 0)
         return USERS_BROKEN;
     if (!targets)
         return nobody(u, &key, a, out);
     enum users_kind kind = expand_alias(&x, &key, targets, 0);
-    return kind == USERS_MAILBOX ? USERS_ALIAS : kind;
+    kind = kind == USERS_MAILBOX ? USERS_ALIAS : kind;
+    know_alias(u, name, kind);
+    return kind;
 }
 
 bool users_is_local_domain(struct users *u, struct str domain)

@@ -458,6 +458,21 @@ static void test_snapshot_replaced_while_open(void **state)
     assert_int_equal(users_find(u, STR("new@example.test"), &a, &user), USERS_UNKNOWN);
 }
 
+/* What is remembered of an alias goes with its snapshot. */
+static void test_an_alias_that_changes(void **state)
+{
+    struct user user;
+
+    (void)state;
+    settle();
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(users_find(u, STR("Sales+1@example.test"), &a, &user), USERS_ALIAS);
+    GOOD(users_alias_del(e, STR("all@example.test"), STR(""), &err));
+    GOOD(users_alias_del(e, STR("sales@example.test"), STR(""), &err));
+    shown();
+    assert_int_equal(users_find(u, STR("sales@example.test"), &a, &user), USERS_UNKNOWN);
+}
+
 /* F07: the one that is open stays when the new one is missing or broken; none at all is an
  * error with words. */
 static void test_F07_broken_snapshot(void **state)
@@ -604,6 +619,7 @@ int main(void)
         WITH(test_aliases_deleted),
         WITH(test_batch),
         WITH(test_snapshot_replaced_while_open),
+        WITH(test_an_alias_that_changes),
         WITH(test_F07_broken_snapshot),
         WITH(test_publish_after_crash),
         WITH(test_nobody_at_all),
