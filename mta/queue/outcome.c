@@ -185,6 +185,22 @@ static void try_again(struct service *s, struct queue_letter *l, const struct fa
         queue_defer(s->queue, l, f[i].rcpt, loop_now_ms(s->loop) + wait, str_c(f[i].words));
 }
 
+/* What else the settle was to say has happened all the same. The failures stand at its end. */
+static void settle_the_rest(struct service *s, struct queue_letter *l, struct journal_settle *j,
+                            size_t nfailures)
+{
+    struct journal_settle *rest;
+
+    if (j->nchanges == nfailures)
+        return;
+    rest = journal_settle_new(l);
+    for (size_t i = 0; i < j->nchanges - nfailures; i++) {
+        *journal_settle_add(rest, j->changes[i].rcpt) = j->changes[i];
+        j->changes[i].reply = NULL;
+    }
+    submit(s, l, rest);
+}
+
 static void reported(struct journal_op *op)
 {
     struct journal_settle *j = LIST_OF(op, struct journal_settle, op);
@@ -201,6 +217,7 @@ static void reported(struct journal_op *op)
         log_event(LOG_ERROR, &l->env.id, "disk", "the bounce cannot be written: %s",
                   op->err.text);
         try_again(s, l, r->failures, r->nfailures);
+        settle_the_rest(s, l, j, r->nfailures);
     }
     if (op->result == 0 && j->last)
         outcome_forget(s, l);

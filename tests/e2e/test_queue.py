@@ -12,7 +12,7 @@ import pytest
 
 from posta import DOMAIN, System, as_user, until
 
-ALICE, BOB = f"alice@{DOMAIN}", f"bob@{DOMAIN}"
+ALICE, BOB, CAROL = f"alice@{DOMAIN}", f"bob@{DOMAIN}", f"carol@{DOMAIN}"
 QUICK = "free_bytes = \"1M\" free_inodes = 10 retry_first_seconds = 1 retry_max_seconds = 1"
 
 
@@ -256,6 +256,27 @@ def test_notify_says_who_is_told(q, notify, told):
     q.submit(ALICE, f"<{BOB}> NOTIFY={notify}")
     q.empty()
     assert bool(q.lmtp.commands("MAIL FROM:<>")) == told
+
+
+def test_what_was_delivered_stays_so_when_the_bounce_cannot_be_written(q):
+    """One commit was to say both; the queue starts anew before there was another."""
+    q.lmtp.answers = {"bob": "550 5.2.1 no"}
+    q.lmtp.hold.clear()
+    q.submit(ALICE, BOB, CAROL)
+    until(lambda: q.lmtp.commands("XSPOOL"), "the hand-over")
+    lanes = list((q.state / "spool/in").iterdir())
+    for lane in lanes:
+        lane.chmod(0)
+    q.lmtp.hold.set()
+    until(lambda: "the bounce cannot be written" in q.log() and q.standing(CAROL) is None, "a bounce that fails")
+    assert q.ctl("HOLD *")[1] == "OK 1"  # is committed, and with it all before
+    q.kill_queue()
+    for lane in lanes:
+        lane.chmod(0o3730)
+    q.start_queue()
+    q.ctl("RELEASE *")
+    q.empty()
+    assert q.lmtp.commands("RCPT").count(f"RCPT TO:<{CAROL}>") == 1
 
 
 def test_A24_no_bounce_of_a_bounce_but_a_word_to_postmaster(q):
