@@ -477,7 +477,7 @@ static int sweep_lane(struct spool *s, char lane, uint64_t now_ms, struct err *e
     struct id id;
     int swept = 0;
 
-    if (rc < 0)
+    if (!d)
         return rc;
     while ((rc = next_id(d, &id, err)) > 0) {
         if (fstatat(dirfd(d), id.text, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_old(&st, now_ms) ||
@@ -510,7 +510,7 @@ static int sweep_msg(struct spool *s, bool (*keep)(void *arg, const struct id *i
     struct id id;
     int swept = 0;
 
-    if (rc < 0)
+    if (!d)
         return rc;
     while ((rc = next_id(d, &id, err)) > 0)
         if (!keep(arg, &id))
