@@ -28,6 +28,7 @@ msa   { listen = {"127.0.0.1:$P587"}   listen_tls = {"127.0.0.1:$P465"} }
 mta   { listen = {"127.0.0.1:$P25"} }
 mda   { lmtp = {"127.0.0.1:$PLMTP"} }
 pop3d { listen = {"127.0.0.1:$P110"}   listen_tls = {"127.0.0.1:$P995"} }
+lab    { clear_auth = true }
 limits { connections_per_address = 20000   letter_bytes = "50M" }
 CONF
     posta init >/dev/null
