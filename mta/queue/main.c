@@ -294,7 +294,7 @@ static void queue_stop(struct program *p)
     struct program_state *state = p->state;
     struct service *s = &state->service;
 
-    s->draining = true;
+    s->draining = s->stopped = true;
     for (unsigned i = 0; i < state->nlisteners; i++)
         listener_free(state->listeners[i]);
     jobs_free(s->writers);
@@ -304,7 +304,6 @@ static void queue_stop(struct program *p)
     }
     trace_close(s->trace);
     s->trace = NULL;
-    s->stopped = true;
     delivery_free(s->delivery);
     conn_free_all(s->loop);
     journal_close(s->journal);
