@@ -4,6 +4,7 @@
 #include "ctl/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 struct users_edit *accounts_open(struct cli *c, enum cli_status *status)
@@ -16,10 +17,11 @@ struct users_edit *accounts_open(struct cli *c, enum cli_status *status)
     if (!config)
         return NULL;
     if (users_edit_open(config->state_dir, &e, &err) < 0) {
-        *status = access(config->state_dir, F_OK) < 0 && errno == ENOENT
-                      ? cli_fail(CLI_REFUSED, "%s is not there; `posta init` makes it",
-                                 config->state_dir)
-                      : cli_err(&err);
+        *status =
+            faccessat(AT_FDCWD, config->state_dir, F_OK, AT_EACCESS) < 0 && errno == ENOENT
+                ? cli_fail(CLI_REFUSED, "%s is not there; `posta init` makes it",
+                           config->state_dir)
+                : cli_err(&err);
         return NULL;
     }
     return e;

@@ -135,7 +135,7 @@ static enum cli_status have_conf(struct cli *c, const struct args *a)
 {
     struct err err;
 
-    if (access(c->config_path, F_OK) == 0)
+    if (faccessat(AT_FDCWD, c->config_path, F_OK, AT_EACCESS) == 0)
         return CLI_DONE;
     if (!cli_has(a, OPTION_HOSTNAME))
         return cli_fail(CLI_REFUSED,
@@ -217,8 +217,8 @@ static int make_certificate(struct cli *c, struct users_edit *e, struct err *err
 static enum cli_status have_certificate(struct cli *c)
 {
     const struct config *config = c->config;
-    bool cert = access(config->tls.certificate, F_OK) == 0,
-         key = access(config->tls.key, F_OK) == 0;
+    bool cert = faccessat(AT_FDCWD, config->tls.certificate, F_OK, AT_EACCESS) == 0,
+         key = faccessat(AT_FDCWD, config->tls.key, F_OK, AT_EACCESS) == 0;
     enum cli_status status;
     struct users_edit *e;
     struct err err;

@@ -3,6 +3,7 @@
 #include "base/err.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -125,7 +126,7 @@ int service_program(const struct service *s, char *path, size_t room)
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         int len = snprintf(path, room, "%s/%s%s/%s", self, places[i][0], places[i][1], s->name);
 
-        if (len > 0 && (size_t)len < room && access(path, X_OK) == 0)
+        if (len > 0 && (size_t)len < room && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0)
             return 0;
     }
     return -ENOENT;

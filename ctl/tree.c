@@ -169,7 +169,7 @@ int tree_run_dir(const struct config *c, gid_t *group, struct err *err)
         return err_os(err, "%s", c->run_dir);
     if (!S_ISDIR(st.st_mode))
         return err_set(err, -ENOTDIR, "%s is no directory; run_dir has to be one", c->run_dir);
-    if (access(c->run_dir, W_OK | X_OK) < 0)
+    if (faccessat(AT_FDCWD, c->run_dir, W_OK | X_OK, AT_EACCESS) < 0)
         return err_os(err, "run_dir %s", c->run_dir);
     return 0;
 }

@@ -105,7 +105,7 @@ static const char *pragmas_of(enum db_mode mode)
  * has on it. */
 static int make_private(const char *path, struct err *err)
 {
-    if (access(path, F_OK) == 0)
+    if (faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) == 0)
         return 0;
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -136,7 +136,7 @@ static int connect(struct db *d, enum db_mode mode, struct err *err)
     if (mode == DB_SNAPSHOT) {
         struct buf uri;
 
-        if (access(d->path, F_OK) < 0)
+        if (faccessat(AT_FDCWD, d->path, F_OK, AT_EACCESS) < 0)
             return err_set(err, errno == ENOENT ? E_NOT_FOUND : E_UNAVAILABLE, "%s: %s",
                            d->path, strerrordesc_np(errno));
         buf_init(&uri, URI_BYTES);
