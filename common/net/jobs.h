@@ -6,7 +6,7 @@
  *
  * A worker takes up to batch_max waiting jobs at once: `work` gets them as an
  * array and so can share one flush among them (batch_max 1: one by one). All
- * `done`s of finished batches run in one turn of the loop.
+ * `done`s of finished batches run in one turn of the loop. Workers are SCHED_BATCH.
  */
 #ifndef POSTA_NET_JOBS_H
 #define POSTA_NET_JOBS_H

@@ -3,6 +3,7 @@
 #include "net/jobs.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,6 +26,7 @@ static pthread_t loop_thread;
 static void work(void *arg, struct job **batch, unsigned n)
 {
     assert_ptr_equal(arg, &gate);
+    assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
     sem_post(&started);
     sem_wait(&gate);
     for (unsigned i = 0; i < n; i++) {
