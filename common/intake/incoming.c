@@ -313,6 +313,8 @@ static void hand_over(struct guest *g)
 void incoming_commit_batch(void *arg, struct job **batch, unsigned n)
 {
     (void)arg;
+    for (unsigned i = 0; i < n && n > 1; i++)
+        letter_prepare(JOB_OF(batch[i], struct incoming, job)->letter);
     for (unsigned i = 0; i < n; i++) {
         struct incoming *l = JOB_OF(batch[i], struct incoming, job);
 

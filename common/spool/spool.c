@@ -185,10 +185,11 @@ int spool_room(struct spool *s, uint64_t bytes_min, uint64_t inodes_min, uint64_
 
 /*
  *   MEMORY ──spill──▶ FILE ──┐
- *      └─────────────────────┴─ letter_commit ─▶ DURABLE ─ letter_handed_over ─▶ GONE
+ *      └─────────────────────┴─ letter_prepare ─▶ WRITTEN ─ letter_commit ─▶ DURABLE ─┐
+ *   GONE ◀── letter_handed_over ──────────────────────────────────────────────────────┘
  *   (any) ── error, letter_drop ─▶ GONE
  */
-enum letter_state { LETTER_MEMORY, LETTER_FILE, LETTER_DURABLE, LETTER_GONE };
+enum letter_state { LETTER_MEMORY, LETTER_FILE, LETTER_WRITTEN, LETTER_DURABLE, LETTER_GONE };
 
 struct letter {
     struct spool *spool;
@@ -335,8 +336,11 @@ void letter_add(struct letter *l, struct str bytes)
         buf_clear(&l->text);
 }
 
-static int letter_finish(struct letter *l, struct str top)
+/* All that the kernel does not have yet. */
+static int letter_write_out(struct letter *l, struct str top)
 {
+    if (l->state == LETTER_WRITTEN)
+        return 0;
     if (l->state == LETTER_MEMORY) {
         if (!top.n)
             top = buf_str(&l->top);
@@ -346,22 +350,38 @@ static int letter_finish(struct letter *l, struct str top)
     } else if (letter_write(l, STR(""), buf_str(&l->text)) < 0) {
         return l->failed;
     }
-    return fsync(l->fd) < 0 ? letter_fail(l, "sync") : 0;
+    buf_done(&l->text);
+    buf_done(&l->top);
+    l->state = LETTER_WRITTEN;
+    return 0;
 }
 
-int letter_commit(struct letter *l, struct str top, struct err *err)
+static int letter_check_top(struct letter *l)
 {
-    assert(l->state == LETTER_MEMORY || (top.n == 0 && l->state == LETTER_FILE) || l->failed);
     if (buf_failed(&l->top) && !l->failed) {
         l->failed =
             err_set(&l->why, E_LIMIT, "the fields on top of %s are too long", l->id.text);
         letter_unlink(l);
     }
-    if (!l->failed && letter_finish(l, top) == 0) {
-        buf_done(&l->text);
-        buf_done(&l->top);
-        l->state = LETTER_DURABLE;
-        return 0;
+    return l->failed;
+}
+
+void letter_prepare(struct letter *l)
+{
+    if (l->state <= LETTER_FILE && !letter_check_top(l) && letter_write_out(l, STR("")) == 0)
+        sync_file_range(l->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+int letter_commit(struct letter *l, struct str top, struct err *err)
+{
+    assert(l->state == LETTER_MEMORY || (top.n == 0 && l->state <= LETTER_WRITTEN) ||
+           l->failed);
+    if (!letter_check_top(l) && letter_write_out(l, top) == 0) {
+        if (fsync(l->fd) == 0) {
+            l->state = LETTER_DURABLE;
+            return 0;
+        }
+        letter_fail(l, "sync");
     }
     return err_set(err, l->failed, "%s", l->why.text);
 }

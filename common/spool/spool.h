@@ -67,6 +67,10 @@ letter_size(const struct letter *l); /* of the file, LF line ends: text so far a
  * in/ID is whole and durable, locked by this process until letter_free(). After an error
  * (E_NO_SPACE or -errno) the file is gone. Call once. */
 int letter_commit(struct letter *l, struct str top, struct err *err);
+/* Who commits several calls this for each of them first: the disk then works on all while the
+ * first is waited for. It promises nothing, and letter_commit() tells what went wrong. Blocks
+ * as that does; letter_add() is over. */
+void letter_prepare(struct letter *l);
 /* Unlinks in/ID if it is still this writer's. */
 void letter_drop(struct letter *l);
 /* From here on the file is the queue's, whatever becomes of the connection. */

@@ -25,8 +25,10 @@ static struct {
     size_t at_most;     /* bytes of one write; 0: as asked       */
     unsigned interrupt; /* every n-th write is interrupted first */
     unsigned calls, syncs;
-    int fail_sync;  /* errno of the next fsync             */
-    int fail_write; /* errno of the n-th write from here   */
+    bool prepare;      /* letters are prepared, then committed */
+    unsigned prepared; /* how often the disk was asked to begin */
+    int fail_sync;     /* errno of the next fsync             */
+    int fail_write;    /* errno of the n-th write from here   */
     unsigned fail_write_in;
 } io;
 
@@ -65,6 +67,12 @@ ssize_t write(int fd, const void *p, size_t n)
     return fd > 2 ? seam_writev(fd, &v, 1) : syscall(SYS_write, fd, p, n);
 }
 
+int sync_file_range(int fd, off_t at, off_t n, unsigned flags)
+{
+    io.prepared++;
+    return (int)syscall(SYS_sync_file_range, fd, at, n, flags);
+}
+
 int fsync(int fd)
 {
     io.syncs++;
@@ -100,6 +108,13 @@ static int place_make(void **state)
     assert_non_null(p->s);
     clock_new_id(&p->id);
     *state = p;
+    return 0;
+}
+
+static int place_prepare(void **state)
+{
+    place_make(state);
+    io.prepare = true;
     return 0;
 }
 
@@ -177,6 +192,8 @@ static int write_letter(struct place *p, size_t n, size_t chunk, struct letter *
     letter_set_top(l, STR("Received: from here\n"));
     for (size_t at = 0; at < n; at += chunk)
         letter_add(l, (struct str){bytes + at, n - at < chunk ? n - at : chunk});
+    if (io.prepare)
+        letter_prepare(l);
     int rc = letter_commit(l, STR(""), &p->err);
     *out = l;
     return rc;
@@ -318,6 +335,32 @@ static void an_id_is_used_once(void **state)
     assert_int_equal(spool_take(p->s, &p->id, getuid(), letter_size(b), &p->err), E_EXISTS);
     letter_free(b);
     check_text(p, "msg", 10);
+}
+
+/* What is prepared is all with the kernel, and the flush is still to come. */
+static void preparing_begins_with_the_writing(void **state)
+{
+    struct place *p = *state;
+    struct letter *l = letter_new(p->s, &p->id);
+
+    letter_set_top(l, STR("Received: from here\n"));
+    letter_add(l, STR("abcde"));
+    letter_prepare(l);
+    check_text(p, "in", 5);
+    assert_int_equal(letter_size(l), 25);
+    assert_int_equal(io.prepared, 1);
+    assert_int_equal(io.syncs, 0);
+    letter_prepare(l); /* twice does no harm */
+    assert_int_equal(letter_commit(l, STR(""), &p->err), 0);
+    assert_int_equal(io.calls, 1);
+    assert_int_equal(io.syncs, 1);
+    check_text(p, "in", 5);
+    letter_free(l);
+    assert_false(is_in(p, "in"));
+    l = letter_new(p->s, &p->id);
+    letter_prepare(l);
+    letter_free(l); /* nobody waits for it any more */
+    assert_false(is_in(p, "in"));
 }
 
 static void X10_short_and_interrupted_writes_change_nothing(void **state)
@@ -536,6 +579,10 @@ static void a_missing_spool_is_told(void **state)
 }
 
 #define SPOOL_TEST(f) cmocka_unit_test_setup_teardown(f, place_make, place_remove)
+#define PREPARED_TEST(f)                                     \
+    {                                                        \
+#        f "_prepared", f, place_prepare, place_remove, NULL \
+    }
 
 int main(void)
 {
@@ -550,6 +597,14 @@ int main(void)
         SPOOL_TEST(X09_a_failed_sync_is_final),
         SPOOL_TEST(X04_a_full_disk_leaves_nothing),
         SPOOL_TEST(X04_a_file_size_limit_is_met),
+        SPOOL_TEST(preparing_begins_with_the_writing),
+        PREPARED_TEST(long_letters_stream),
+        PREPARED_TEST(what_is_dropped_leaves_nothing),
+        PREPARED_TEST(an_id_is_used_once),
+        PREPARED_TEST(X10_short_and_interrupted_writes_change_nothing),
+        PREPARED_TEST(X09_a_failed_sync_is_final),
+        PREPARED_TEST(X04_a_full_disk_leaves_nothing),
+        PREPARED_TEST(X04_a_file_size_limit_is_met),
         SPOOL_TEST(room_is_measured_once_a_second),
         SPOOL_TEST(only_what_was_told_is_taken),
         SPOOL_TEST(a_borrower_follows_no_link),
