@@ -3,7 +3,8 @@
  * without gaps is one range.
  *
  * It is also what a session knows of its mailbox: the n-th of the set is the letter with
- * sequence number n.
+ * sequence number n. UIDs go from 1 to 0xffffffff. Finding one, its rank or the n-th halves the
+ * ranges; two sets are joined in one pass over both.
  */
 #ifndef POSTA_STORE_UIDSET_H
 #define POSTA_STORE_UIDSET_H
@@ -28,6 +29,7 @@ void uidset_copy(struct uidset *to, const struct uidset *from);
 void uidset_add(struct uidset *s, uint32_t first,
                 uint32_t last); /* cheap at the end, O(n) elsewhere */
 void uidset_remove(struct uidset *s, uint32_t first, uint32_t last);
+void uidset_unite(struct uidset *s, const struct uidset *with);
 void uidset_subtract(struct uidset *s, const struct uidset *gone);
 void uidset_intersect(struct uidset *s, const struct uidset *with);
 
@@ -42,7 +44,7 @@ uint32_t uidset_last(const struct uidset *s); /* 0 when empty                   
 /* "1:3,7": RFC 3501 sequence-set; nothing for an empty set. */
 void uidset_print(struct buf *out, const struct uidset *s);
 
-/* UIDs one after another, up or down. */
+/* UIDs one after another, upwards. */
 struct uidset_walk {
     const struct uidset *set;
     uint32_t range, uid;
