@@ -31,9 +31,10 @@ enum {
     MAILBOXES_IDLE_MS = 10000, /* not used so long: closed by mailboxes_rest()       */
     MAILBOX_MARK_UIDS = 1000,  /* reserved in posta-folder at once                   */
     MAILBOX_MARK_MODSEQS = 1000,
-    MAILBOX_UID_MAX = 0xfffffffe,  /* then the folder takes no more letters (I32)       */
     MAILBOX_EXPUNGED_ROWS = 10000, /* remembered a folder                              */
 };
+
+#define MAILBOX_UID_MAX UINT32_C(0xfffffffe) /* then the folder takes no more letters (I32) */
 
 struct mailboxes *mailboxes_new(const char *state_dir, const char *run_dir,
                                 const char *hostname);
