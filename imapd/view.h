@@ -13,12 +13,11 @@
 #include "store/uidset.h"
 
 struct view {
-    struct uidset uids; /* n-th: sequence number n */
+    struct uidset uids;   /* n-th: sequence number n */
+    struct uidset gone;   /* of them: expunged by others, not told yet */
+    struct uidset recent; /* of them: \Recent to this session */
     uint32_t uidvalidity;
-    uint64_t modseq;       /* everything up to here has been told, but for `gone` */
-    struct uidset gone;    /* expunged by others, not told yet */
-    uint32_t first_recent; /* UIDs from here on are \Recent to this session */
-    uint32_t end_recent;   /* … up to before this one */
+    uint64_t modseq; /* everything up to here has been told, but for `gone` */
 };
 
 void view_init(struct view *v);
@@ -26,12 +25,21 @@ void view_done(struct view *v);
 
 /* The UIDs that a set means. By sequence number: false where one is above EXISTS or there are
  * none (BAD); '*' is the last. By UID: those that are not there are passed over (RFC
- * 3501 6.4.8). */
+ * 3501 6.4.8). `out` is empty before. */
 bool view_resolve(const struct view *v, const struct seqset *set, bool by_uid,
                   struct uidset *out);
 
-/* "* 5 EXPUNGE" for each of view->gone, in an order that is right, or one VANISHED later on;
- * forgets them. */
-void view_tell_expunged(struct view *v, struct buf *out);
+/* UIDs as sequence numbers, for who is answered by them. */
+void view_numbers(const struct view *v, const struct uidset *uids, struct uidset *out);
+
+/* New letters, all behind those that are known; `recent` of them. */
+void view_grow(struct view *v, const struct uidset *fresh, const struct uidset *recent);
+
+/* These are no longer there; those that are not known are passed over. */
+void view_lose(struct view *v, const struct uidset *expunged);
+
+/* "* 5 EXPUNGE" for view->gone, the last first, so that no number is told wrong; forgets those
+ * that were told. False: `out` holds `upto` octets, and there are more. */
+bool view_tell_expunged(struct view *v, struct buf *out, size_t upto);
 
 #endif
