@@ -332,18 +332,12 @@ static void session_feed(void *p, struct str in)
 /* With log.transcript: what was said, in both directions. */
 static void write_down(const struct session *s, char direction, struct str lines)
 {
-    struct str line;
     char name[32];
 
     if (!s->mda->program->config->log.transcript)
         return;
     snprintf(name, sizeof(name), "mda-%u", s->number);
-    while (scan_until(&lines, '\n', &line)) {
-        scan_byte(&lines, '\n');
-        if (line.n && line.p[line.n - 1] == '\r')
-            line.n--;
-        log_transcript(name, direction, line);
-    }
+    log_dialogue(name, direction, lines);
 }
 
 /* The queue keeps its connections; all others have a time for each command, and for each part

@@ -1,9 +1,7 @@
 /*
- *   POP3_WANT_LOGIN --> authd --> user --> maildrop_open (pool) --> pop3_answer_maildrop
- *                         |
- *                         +-- wrong: a delay that grows with the address's failures -->
- * pop3_answer_refused POP3_WANT_LETTER --> in memory, or letters_read (pool) -->
- * pop3_answer_letter POP3_WANT_COMMIT --> popbox_remove (pool) --> pop3_answer_commit
+ *   POP3_WANT_LOGIN  --> access/login --> maildrop_open (pool) --> pop3_answer_maildrop
+ *   POP3_WANT_LETTER --> in memory, or letters_read (pool) --> pop3_answer_letter
+ *   POP3_WANT_COMMIT --> popbox_remove (pool) --> pop3_answer_commit
  */
 #include "pop3d/client.h"
 
@@ -14,13 +12,7 @@
 #include <assert.h>
 #include <unistd.h>
 
-enum {
-    DELAY_FIRST_MS = 250,
-    MAILDROP_THREADS = 4,
-    LETTER_THREADS = 2,
-    LETTER_BATCH = 8,
-    PATH_BYTES = 4096
-};
+enum { MAILDROP_THREADS = 4, LETTER_THREADS = 2, LETTER_BATCH = 8, PATH_BYTES = 4096 };
 
 enum task { TASK_OPEN, TASK_READ, TASK_REMOVE };
 
@@ -33,9 +25,7 @@ struct client {
     const struct pop3_request *req;
     struct arena arena; /* of the login */
     struct str user;
-    struct auth_exchange *exchange;
-    struct timer *delay;
-    bool waiting; /* for authd or the delay; jobs are conn's to wait for */
+    struct access_login login;
     /* the job under way */
     struct job job;
     enum task task;
@@ -89,47 +79,6 @@ static void work(void *arg, struct job **batch, unsigned n)
 
 /* ---- logging in ---- */
 
-static void refuse(struct client *cl, enum pop3_refusal why)
-{
-    cl->waiting = false;
-    pop3_answer_refused(cl->session, why);
-    conn_wake(cl->conn);
-}
-
-static void delay_over(void *arg)
-{
-    refuse(arg, POP3_BAD);
-}
-
-/* Doubles with each failure above the limit of the last minute. */
-static uint64_t delay_ms(const struct client *cl, unsigned failures)
-{
-    const struct config_limits *limits = &cl->all->limits;
-    uint64_t ms = DELAY_FIRST_MS;
-
-    if (failures <= limits->auth_failures_per_minute)
-        return 0;
-    for (unsigned i = limits->auth_failures_per_minute + 1;
-         i < failures && ms < limits->auth_delay_ms_max; i++)
-        ms *= 2;
-    return ms < limits->auth_delay_ms_max ? ms : limits->auth_delay_ms_max;
-}
-
-static void wrong_password(struct client *cl)
-{
-    unsigned failures = shared_failure(cl->all->shared, conn_peer_address(cl->conn),
-                                       loop_now_ms(cl->all->loop));
-    uint64_t ms = delay_ms(cl, failures);
-
-    if (ms == 0) {
-        refuse(cl, POP3_BAD);
-        return;
-    }
-    if (!cl->delay)
-        cl->delay = timer_new(cl->all->loop, delay_over, cl);
-    timer_start(cl->delay, ms);
-}
-
 static void maildrop_opened(struct job *j)
 {
     struct client *cl = JOB_OF(j, struct client, job);
@@ -152,86 +101,47 @@ static void submit(struct client *cl, struct jobs *pool, enum task task,
     conn_job(cl->conn, pool, &cl->job, done);
 }
 
-static void password_right(struct client *cl, struct str user)
+static void open_maildrop(struct client *cl, const struct user *who)
 {
-    struct clients *cs = cl->all;
-    struct user who;
-
     arena_reset(&cl->arena);
-    cl->user = arena_dup(&cl->arena, user);
-    users_refresh(cs->users, loop_now_ms(cs->loop));
-    switch (users_find(cs->users, cl->user, &cl->arena, &who)) {
-    case USERS_MAILBOX:
-        break;
-    case USERS_BROKEN:
-        refuse(cl, POP3_TEMP);
-        return;
-    case USERS_ALIAS:
-    case USERS_UNKNOWN:
-    case USERS_ELSEWHERE:
-    case USERS_LOOP:
-        refuse(cl, POP3_BAD); /* a password without a mailbox */
-        return;
-    }
-    if (!who.enabled) {
-        refuse(cl, POP3_DISABLED);
-        return;
-    }
-    cl->waiting = false;
-    cl->maildir = arena_printf(&cl->arena, "%s/%.*s", cs->state_dir, STR_ARGS(who.maildir)).p;
-    submit(cl, cs->maildrops, TASK_OPEN, maildrop_opened);
+    cl->user = arena_dup(&cl->arena, who->address);
+    cl->maildir =
+        arena_printf(&cl->arena, "%s/%.*s", cl->all->state_dir, STR_ARGS(who->maildir)).p;
+    submit(cl, cl->all->maildrops, TASK_OPEN, maildrop_opened);
 }
 
-static void authd_answered(void *arg, const struct auth_answer *a)
+static void login_answered(void *arg, const struct login_answer *a)
 {
     struct client *cl = arg;
 
-    if (a->status != AUTH_CONTINUE)
-        cl->exchange = NULL;
-    switch (a->status) {
-    case AUTH_CONTINUE:
-        cl->waiting = false;
-        pop3_answer_challenge(cl->session, a->text);
-        conn_wake(cl->conn);
+    switch (a->outcome) {
+    case LOGIN_CHALLENGE:
+        pop3_answer_challenge(cl->session, a->challenge);
         break;
-    case AUTH_OK:
-        password_right(cl, a->text);
+    case LOGIN_IN:
+        open_maildrop(cl, a->user);
         break;
-    case AUTH_BAD:
-        wrong_password(cl);
+    case LOGIN_BAD:
+        pop3_answer_refused(cl->session, POP3_BAD);
         break;
-    case AUTH_DISABLED:
-        refuse(cl, POP3_DISABLED);
+    case LOGIN_DISABLED:
+        pop3_answer_refused(cl->session, POP3_DISABLED);
         break;
-    case AUTH_TEMP:
-        refuse(cl, POP3_TEMP);
+    case LOGIN_TEMP:
+        pop3_answer_refused(cl->session, POP3_TEMP);
         break;
     }
 }
 
-static void ask_authd(struct client *cl)
+static bool log_in(struct client *cl)
 {
-    const struct tls_info *tls = conn_tls(cl->conn);
-
-    cl->waiting = true;
-    if (!cl->req->auth.first) {
-        auth_exchange_continue(cl->exchange, cl->req->auth.response);
-        return;
-    }
-    cl->exchange = auth_exchange_begin(
-        cl->all->auth,
-        &(struct auth_begin){
-            .service = STR("pop"), /* RFC 5034 4 */
-            .mechanism = cl->req->auth.mechanism,
-            .peer = str_c(conn_peer_address(cl->conn)),
-            .binding_name = tls ? str_c(tls->binding_name) : STR(""),
-            .binding = tls ? (struct str){(const char *)tls->binding, tls->binding_n}
-                 : STR(""),
-            .tls = tls != NULL,
-            .has_response = cl->req->auth.has_response,
-            .response = cl->req->auth.response
-    },
-        authd_answered, cl);
+    return access_login_step(&cl->login, &(struct login_step){
+                                             .mechanism = cl->req->auth.mechanism,
+                                             .response = cl->req->auth.response,
+                                             .has_response = cl->req->auth.has_response,
+                                             .first = cl->req->auth.first,
+                                             .cancelled = cl->req->auth.cancelled,
+                                         });
 }
 
 /* ---- the maildrop ---- */
@@ -314,9 +224,11 @@ static void *make(struct clients *cs, struct conn *c, bool tls)
     cl->number = ++cs->connections;
     cl->session = pop3_new(&cl->config, tls);
     arena_init(&cl->arena);
+    access_login_init(&cl->login, &cs->access, c, login_answered, cl);
     cs->n++;
-    conn_deadline(
-        c, (uint64_t)(tls ? cs->limits.handshake_seconds : cs->limits.command_seconds) * 1000);
+    conn_deadline(c, (uint64_t)(tls ? cs->access.limits.handshake_seconds
+                                    : cs->access.limits.command_seconds) *
+                         1000);
     return cl;
 }
 
@@ -338,7 +250,7 @@ static void client_feed(void *session, struct str in)
 /* The autologout timer runs from the last command (RFC 1939 3). */
 static void start_waiting(struct client *cl, struct conn *c)
 {
-    const struct config_limits *limits = &cl->all->limits;
+    const struct config_limits *limits = &cl->all->access.limits;
     bool in = pop3_logged_in(cl->session);
 
     conn_deadline(c,
@@ -348,18 +260,12 @@ static void start_waiting(struct client *cl, struct conn *c)
 /* With log.transcript: what was said, in both directions. */
 static void write_down(const struct client *cl, char direction, struct str lines)
 {
-    struct str line;
     char name[32];
 
     if (!cl->config.transcript)
         return;
     snprintf(name, sizeof(name), "pop3d-%llu", (unsigned long long)cl->number);
-    while (scan_until(&lines, '\n', &line)) {
-        scan_byte(&lines, '\n');
-        if (line.n && line.p[line.n - 1] == '\r')
-            line.n--;
-        log_transcript(name, direction, line);
-    }
+    log_dialogue(name, direction, lines);
 }
 
 static enum turn client_turn(void *session, struct conn *c)
@@ -367,7 +273,7 @@ static enum turn client_turn(void *session, struct conn *c)
     struct client *cl = session;
     bool did = pop3_output(cl->session).n > 0;
 
-    if (cl->waiting)
+    if (cl->login.waiting)
         return TURN_BUSY;
     for (;; did = true) {
         enum pop3_want want = pop3_next(cl->session, &cl->req);
@@ -387,15 +293,11 @@ static enum turn client_turn(void *session, struct conn *c)
             start_waiting(cl, c);
             return TURN_READ;
         case POP3_WANT_STLS:
-            conn_deadline(c, (uint64_t)cl->all->limits.handshake_seconds * 1000);
+            conn_deadline(c, (uint64_t)cl->all->access.limits.handshake_seconds * 1000);
             return TURN_STARTTLS;
         case POP3_WANT_LOGIN:
-            if (!cl->req->auth.cancelled) {
-                ask_authd(cl);
+            if (log_in(cl))
                 return TURN_BUSY;
-            }
-            auth_exchange_cancel(cl->exchange);
-            cl->exchange = NULL;
             break;
         case POP3_WANT_ENTRIES:
             tell_entries(cl);
@@ -443,11 +345,7 @@ static void client_expired(void *session, struct conn *c)
     struct client *cl = session;
 
     (void)c;
-    auth_exchange_cancel(cl->exchange);
-    cl->exchange = NULL;
-    if (cl->delay)
-        timer_stop(cl->delay);
-    cl->waiting = false;
+    access_login_cancel(&cl->login);
     pop3_end(cl->session, NULL);
 }
 
@@ -465,8 +363,7 @@ static void client_free(void *session)
     struct client *cl = session;
     struct clients *cs = cl->all;
 
-    auth_exchange_cancel(cl->exchange);
-    timer_free(cl->delay);
+    access_login_done(&cl->login);
     if (cl->box) {
         log_end(cl);
         cs->retrieved += cl->retrieved;
@@ -481,7 +378,7 @@ static void client_free(void *session)
         cs->empty(cs->arg);
 }
 
-static const struct conn_protocol protocol = {
+const struct conn_protocol client_protocol = {
     .feed = client_feed,
     .turn = client_turn,
     .output = client_output,
@@ -491,21 +388,16 @@ static const struct conn_protocol protocol = {
     .free = client_free,
 };
 
-const struct conn_protocol *client_protocol(void)
-{
-    return &protocol;
-}
-
 void clients_start(struct clients *cs)
 {
-    cs->maildrops = jobs_new(cs->loop, &(struct jobs_options){.name = "maildrops",
-                                                              .threads = MAILDROP_THREADS,
-                                                              .batch_max = 1,
-                                                              .work = work});
-    cs->letters = jobs_new(cs->loop, &(struct jobs_options){.name = "letters",
-                                                            .threads = LETTER_THREADS,
-                                                            .batch_max = LETTER_BATCH,
-                                                            .work = work});
+    cs->maildrops = jobs_new(
+        cs->access.loop,
+        &(struct jobs_options){
+            .name = "maildrops", .threads = MAILDROP_THREADS, .batch_max = 1, .work = work});
+    cs->letters = jobs_new(cs->access.loop, &(struct jobs_options){.name = "letters",
+                                                                   .threads = LETTER_THREADS,
+                                                                   .batch_max = LETTER_BATCH,
+                                                                   .work = work});
 }
 
 /* The pools first: what they finish still finds its session. */
@@ -514,7 +406,7 @@ void clients_stop(struct clients *cs)
     cs->empty = NULL;
     jobs_free(cs->maildrops);
     jobs_free(cs->letters);
-    conn_free_all(cs->loop);
+    conn_free_all(cs->access.loop);
 }
 
 static void wake(void *arg, struct conn *c, void *session)
@@ -530,5 +422,5 @@ void clients_drain(struct clients *cs)
     if (cs->n == 0)
         cs->empty(cs->arg);
     else
-        conn_each(cs->loop, &protocol, wake, NULL);
+        conn_each(cs->access.loop, &client_protocol, wake, NULL);
 }

@@ -63,17 +63,6 @@ struct smtp_reply decide_auth_failed(enum auth_status status)
     return SMTP_REPLY(535, "5.7.8", "authentication failed");
 }
 
-uint64_t decide_auth_delay(uint32_t failures, uint32_t free, uint32_t max_ms)
-{
-    uint64_t ms = DECIDE_DELAY_MS;
-
-    if (failures <= free)
-        return 0;
-    for (uint32_t i = failures - free; i > 1 && ms < max_ms; i--)
-        ms *= 2;
-    return ms < max_ms ? ms : max_ms;
-}
-
 bool decide_too_slow(uint64_t bytes, uint64_t ms, uint64_t grace_ms, uint32_t bytes_per_second)
 {
     return ms > grace_ms && bytes < (ms - grace_ms) / 1000 * bytes_per_second;

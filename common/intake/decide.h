@@ -27,11 +27,6 @@ struct smtp_reply decide_recipient(enum users_kind kind, bool relay);
 /* For AUTH_BAD, AUTH_TEMP and AUTH_DISABLED. */
 struct smtp_reply decide_auth_failed(enum auth_status status);
 
-/* How long a failed login waits for its answer: nothing up to `free` failures a minute, then
- * doubling from DECIDE_DELAY_MS up to max_ms (U07). */
-enum { DECIDE_DELAY_MS = 250 };
-uint64_t decide_auth_delay(uint32_t failures, uint32_t free, uint32_t max_ms);
-
 /* Is a letter of `bytes` after `ms` slower than allowed? The first grace_ms do not count (R03).
  */
 bool decide_too_slow(uint64_t bytes, uint64_t ms, uint64_t grace_ms, uint32_t bytes_per_second);

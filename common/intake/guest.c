@@ -72,14 +72,7 @@ static void log_lines(const struct guest *g, char direction, struct str text)
     char name[32];
 
     snprintf(name, sizeof(name), "%p", (const void *)g);
-    while (text.n) {
-        struct str line = str_first(text, str_find(text, '\n'));
-
-        text = str_skip(text, line.n < text.n ? line.n + 1 : line.n);
-        if (line.n && line.p[line.n - 1] == '\r')
-            line.n--;
-        log_transcript(name, direction, line);
-    }
+    log_dialogue(name, direction, text);
 }
 
 /* ---- answers ------------------------------------------------------------- */

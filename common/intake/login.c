@@ -2,6 +2,7 @@
  * AUTH: steps go to authd, its answers to the client. A wrong password is answered
  * the later the more of them came from that address in the last minute (U07).
  */
+#include "access/login.h"
 #include "intake/inside.h"
 #include "net/shared.h"
 #include "sys/clock.h"
@@ -30,7 +31,7 @@ static void failed(struct guest *g, enum auth_status status)
 
         g->in->counts.logins_failed++;
         delay =
-            decide_auth_delay(n, limits->auth_failures_per_minute, limits->auth_delay_ms_max);
+            access_login_delay(n, limits->auth_failures_per_minute, limits->auth_delay_ms_max);
     }
     if (delay == 0) {
         say_delayed(g);

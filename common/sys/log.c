@@ -333,3 +333,15 @@ void log_transcript(const char *session, char direction, struct str line)
     put_text(&l, line, json);
     line_end(&l, json);
 }
+
+void log_dialogue(const char *session, char direction, struct str lines)
+{
+    while (lines.n) {
+        struct str line = str_first(lines, str_find(lines, '\n'));
+
+        lines = str_skip(lines, line.n < lines.n ? line.n + 1 : line.n);
+        if (line.n && line.p[line.n - 1] == '\r')
+            line.n--;
+        log_transcript(session, direction, line);
+    }
+}

@@ -41,6 +41,8 @@ void log_event(enum log_level level, const struct id *id, const char *event, con
 /* With log.transcript: one line of a dialogue, '<' from the peer or '>' to it; `session` tells
  * apart. Secrets are replaced by the caller. */
 void log_transcript(const char *session, char direction, struct str line);
+/* Several lines, each with LF or CRLF. */
+void log_dialogue(const char *session, char direction, struct str lines);
 
 /* Lines that were not written: over the limit, or because nobody took them. */
 uint64_t log_dropped(void);

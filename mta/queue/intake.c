@@ -298,18 +298,12 @@ static void commit_letter(struct intake *in)
 /* With log.transcript: what was said, in both directions. */
 static void write_down(const struct intake *in, char direction, struct str lines)
 {
-    struct str line;
     char name[32];
 
     if (!in->settings->smtp.transcript)
         return;
     snprintf(name, sizeof(name), "queue-%u", in->number);
-    while (scan_until(&lines, '\n', &line)) {
-        scan_byte(&lines, '\n');
-        if (line.n && line.p[line.n - 1] == '\r')
-            line.n--;
-        log_transcript(name, direction, line);
-    }
+    log_dialogue(name, direction, lines);
 }
 
 static void answer(struct intake *in, enum smtp_want want, const struct smtp_request *req)

@@ -9,7 +9,7 @@ FLOORS = {
     "common/wire": 1, "common/mail": 1, "common/smtp": 1,
     "common/tls": 2, "common/sasl": 2, "common/db": 2, "common/dns": 2,
     "common/sys": 3, "common/users": 3, "common/spool": 3, "common/store": 3,
-    "common/net": 4, "common/intake": 4,
+    "common/net": 4, "common/intake": 4, "common/access": 4,
     "msa": 5, "mta/receive": 5, "mta/queue": 5, "mta/send": 5, "mda": 5, "imapd": 5, "pop3d": 5, "authd": 5, "ctl": 5,
 }
 # On one floor, who may see whom.
@@ -19,7 +19,8 @@ NEIGHBOURS = {
     "common/users": {"common/sys"},
     "common/spool": {"common/sys"},
     "common/store": {"common/sys", "common/users", "common/spool"},
-    "common/intake": {"common/net"},
+    "common/intake": {"common/net", "common/access"},
+    "common/access": {"common/net"},
     # the hash of passwords is OpenSSL's: both wrap a foreign library, neither knows the other's
     "common/sasl": {"common/tls"},
 }

@@ -164,20 +164,6 @@ static void test_u08_one_answer(void **state)
     assert_int_equal(decide_auth_failed(AUTH_TEMP).code, 454);
 }
 
-static void test_u07_growing_delay(void **state)
-{
-    (void)state;
-    assert_int_equal(decide_auth_delay(0, 3, 10000), 0);
-    assert_int_equal(decide_auth_delay(3, 3, 10000), 0);
-    assert_int_equal(decide_auth_delay(4, 3, 10000), 250);
-    assert_int_equal(decide_auth_delay(5, 3, 10000), 500);
-    assert_int_equal(decide_auth_delay(6, 3, 10000), 1000);
-    assert_int_equal(decide_auth_delay(9, 3, 10000), 8000);
-    assert_int_equal(decide_auth_delay(10, 3, 10000), 10000);
-    assert_int_equal(decide_auth_delay(UINT32_MAX, 3, 10000), 10000);
-    assert_int_equal(decide_auth_delay(UINT32_MAX, 0, 100), 100);
-}
-
 static void test_r03_least_rate(void **state)
 {
     (void)state;
@@ -198,7 +184,6 @@ int main(void)
         cmocka_unit_test(test_x01_handover),
         cmocka_unit_test(test_recipients),
         cmocka_unit_test(test_u08_one_answer),
-        cmocka_unit_test(test_u07_growing_delay),
         cmocka_unit_test(test_r03_least_rate),
     };
 
