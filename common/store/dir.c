@@ -39,6 +39,32 @@ int dir_make(int at, const char *name, struct err *err)
     return made;
 }
 
+/* File systems without RENAME_NOREPLACE are looked at first: whoever renames folders holds a
+ * lock. */
+static int rename_new(int at, const char *from, const char *to)
+{
+    if (renameat2(at, from, at, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+    if (faccessat(at, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return renameat(at, from, at, to);
+}
+
+int dir_rename_new(int at, const char *from, const char *to, struct err *err)
+{
+    if (rename_new(at, from, to) == 0)
+        return 0;
+    if (errno == EEXIST || errno == ENOTEMPTY)
+        return err_set(err, E_EXISTS, "%s is there", to);
+    if (errno == ENOENT)
+        return err_set(err, E_NOT_FOUND, "there is no %s", from);
+    return err_os(err, "rename %s to %s", from, to);
+}
+
 int dir_scan_init(struct dir_scan *s, int fd, struct err *err)
 {
     *s = (struct dir_scan){.fd = fd};

@@ -17,6 +17,9 @@ int dir_open(int at, const char *path, struct err *err);
  */
 int dir_make(int at, const char *name, struct err *err);
 
+/* rename(2) that replaces nothing: E_EXISTS, E_NOT_FOUND. Not yet durable. */
+int dir_rename_new(int at, const char *from, const char *to, struct err *err);
+
 /* The entries of a directory in the order of the file system, without those that begin with a
  * dot. */
 enum { DIR_SCAN_BYTES = 128 * 1024 };

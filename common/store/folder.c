@@ -133,6 +133,41 @@ void folder_print(struct buf *out, const struct folder *f)
     buf_add(out, f->rest);
 }
 
+static void push(struct str *names, size_t *n, struct str name)
+{
+    names[(*n)++] = name;
+}
+
+/* "use" SP "\\" word SP name */
+static bool scan_use(struct str s, struct folder_use *out)
+{
+    out->use = str_first(s, str_find(s, ' '));
+    out->name = str_skip(s, out->use.n);
+    return out->use.n > 1 && s.p[0] == '\\' && scan_byte(&out->name, ' ') && out->name.n;
+}
+
+static bool user_fact(struct str line, struct folder_user *u, bool *known)
+{
+    *known = true;
+    if (scan_word(&line, STR("uidvalidity ")))
+        return whole_u32(line, &u->uidvalidity);
+    if (scan_word(&line, STR("use ")))
+        return scan_use(line, &u->uses[u->nuses++]);
+    if (str_eq(line, STR("usual made")))
+        return u->usual = true;
+    if (scan_word(&line, STR("subscribed ")) && line.n)
+        push(u->subscribed, &u->nsubscribed, line);
+    else if (scan_word(&line, STR("rename-from ")) && line.n)
+        u->rename_from = line;
+    else if (scan_word(&line, STR("rename-to ")) && line.n)
+        u->rename_to = line;
+    else if (scan_word(&line, STR("renaming ")) && line.n)
+        push(u->renaming, &u->nrenaming, line);
+    else
+        *known = false;
+    return line.n > 0;
+}
+
 int folder_user_parse(struct str text, struct arena *a, struct folder_user *out,
                       struct err *err)
 {
@@ -146,20 +181,16 @@ int folder_user_parse(struct str text, struct arena *a, struct folder_user *out,
     for (size_t i = 0; i < in.n; i++)
         lines += in.p[i] == '\n';
     u.subscribed = ARENA_ARRAY(a, struct str, lines);
+    u.uses = ARENA_ARRAY(a, struct folder_use, lines);
+    u.renaming = ARENA_ARRAY(a, struct str, lines);
     char *rest = arena_alloc(a, in.n + 1);
     while (next_line(&in, &line)) {
-        struct str value = line;
+        bool known;
 
-        if (line.n == 0 || !is_clean(line))
+        if (!is_clean(line) || !user_fact(line, &u, &known))
             return err_set(err, E_CORRUPT, FOLDER_USER_FILE " has a line that means nothing");
-        if (scan_word(&value, STR("uidvalidity "))) {
-            if (!whole_u32(value, &u.uidvalidity))
-                return err_set(err, E_CORRUPT, FOLDER_USER_FILE " has a bad uidvalidity");
-        } else if (scan_word(&value, STR("subscribed ")) && value.n) {
-            u.subscribed[u.nsubscribed++] = value;
-        } else {
+        if (!known)
             keep_line(rest, &u.rest.n, line);
-        }
     }
     if (u.uidvalidity == 0)
         return err_set(err, E_CORRUPT, FOLDER_USER_FILE " has no uidvalidity");
@@ -173,6 +204,16 @@ void folder_user_print(struct buf *out, const struct folder_user *u)
     buf_addf(out, "%s %d\nuidvalidity %u\n", FOLDER_USER_FILE, FOLDER_VERSION, u->uidvalidity);
     for (size_t i = 0; i < u->nsubscribed; i++)
         buf_addf(out, "subscribed %.*s\n", STR_ARGS(u->subscribed[i]));
+    for (size_t i = 0; i < u->nuses; i++)
+        buf_addf(out, "use %.*s %.*s\n", STR_ARGS(u->uses[i].use), STR_ARGS(u->uses[i].name));
+    if (u->usual)
+        buf_add(out, STR("usual made\n"));
+    if (u->rename_from.n)
+        buf_addf(out, "rename-from %.*s\n", STR_ARGS(u->rename_from));
+    if (u->rename_to.n)
+        buf_addf(out, "rename-to %.*s\n", STR_ARGS(u->rename_to));
+    for (size_t i = 0; i < u->nrenaming; i++)
+        buf_addf(out, "renaming %.*s\n", STR_ARGS(u->renaming[i]));
     buf_add(out, u->rest);
 }
 

@@ -31,10 +31,22 @@ struct folder {
     struct str rest;                      /* lines for others, each with its LF  */
 };
 
+struct folder_use {
+    struct str use, name; /* "\\Sent" (RFC 6154) and the folder that is for it */
+};
+
 struct folder_user {
     uint32_t uidvalidity; /* the last one given out */
     struct str *subscribed;
     size_t nsubscribed;
+    struct folder_use *uses;
+    size_t nuses;
+    bool usual; /* the usual folders have been made, or were not wanted: never again */
+    /* a RENAME under way: `renaming` are the old names, in the order in which they are renamed
+     * (store/rename.h) */
+    struct str rename_from, rename_to;
+    struct str *renaming;
+    size_t nrenaming;
     struct str rest;
 };
 

@@ -33,6 +33,7 @@ enum {
     MAILBOX_MARK_MODSEQS = 1000,
     MAILBOX_EXPUNGED_ROWS = 10000, /* remembered a folder                              */
 };
+#define MAILBOX_UID_MAX UINT32_C(0xfffffffe) /* then the folder takes no more letters (I32) */
 
 #define MAILBOX_UID_MAX UINT32_C(0xfffffffe) /* then the folder takes no more letters (I32) */
 

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 enum { MAILDIR_PATH_BYTES = 1024 };
@@ -78,8 +79,24 @@ static int own_file(int dir, const char *name, struct err *err)
     return fd < 0 ? 0 : give_to_owner(dir, fd, err);
 }
 
-/* The next UIDVALIDITY of this user: at least the time, so that one who was deleted and comes
- * again has new ones. */
+/* On tmp/: the Maildir itself is locked by POP3 sessions. */
+int maildir_lock(int dir, bool wait, struct err *err)
+{
+    int fd = dir_open(dir, "tmp", err), r;
+
+    if (fd < 0)
+        return fd;
+    do
+        r = flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
+    while (r < 0 && errno == EINTR);
+    if (r == 0)
+        return fd;
+    r = errno == EWOULDBLOCK ? err_set(err, E_BUSY, "the folders are being changed")
+                             : err_os(err, "lock a Maildir");
+    close(fd);
+    return r;
+}
+
 static int take_uidvalidity(int dir, uint32_t *out, struct err *err)
 {
     struct arena a;
@@ -108,12 +125,19 @@ static int take_uidvalidity(int dir, uint32_t *out, struct err *err)
     return r < 0 ? r : own_file(dir, FOLDER_USER_FILE, err);
 }
 
+int maildir_uidvalidity(int dir, uint32_t *out, struct err *err)
+{
+    DEFER(close_fd) int lock = maildir_lock(dir, true, err);
+
+    return lock < 0 ? lock : take_uidvalidity(dir, out, err);
+}
+
 static int make_inbox(int dir, struct err *err)
 {
     struct id id;
     char mailboxid[ID_LETTERS + 2];
     struct folder f = {.uidnext = 1, .modseq = 1};
-    int r = take_uidvalidity(dir, &f.uidvalidity, err);
+    int r = maildir_uidvalidity(dir, &f.uidvalidity, err);
 
     if (r < 0)
         return r;

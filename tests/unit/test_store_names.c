@@ -410,6 +410,18 @@ static void user_files(void **state)
     assert_str(u.subscribed[1], STR("Archive/2026"));
     folder_user_print(&out, &u);
     assert_str(buf_str(&out), text);
+    text = STR("posta-user 1\nuidvalidity 9\nuse \\Sent a b\nusual made\nrename-from a\n"
+               "rename-to b c\nrenaming a/x\nrenaming a\n");
+    assert_int_equal(folder_user_parse(text, &a, &u, NULL), 0);
+    assert_true(u.nuses == 1 && u.usual && u.nrenaming == 2);
+    assert_str(u.uses[0].use, STR("\\Sent"));
+    assert_str(u.uses[0].name, STR("a b"));
+    buf_clear(&out);
+    folder_user_print(&out, &u);
+    assert_str(buf_str(&out), text);
+    assert_int_equal(
+        folder_user_parse(STR("posta-user 1\nuidvalidity 9\nuse Sent\n"), &a, &u, NULL),
+        E_CORRUPT);
     assert_int_equal(folder_user_parse(STR("posta-user 1\n"), &a, &u, NULL), E_CORRUPT);
     assert_int_equal(folder_user_parse(STR("posta-user 9\n"), &a, &u, NULL), E_VERSION);
     assert_int_equal(folder_user_parse(STR("posta-user 1\nuidvalidity x\n"), &a, &u, NULL),
