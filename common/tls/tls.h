@@ -4,7 +4,8 @@
  * connection keeps none (SSL_MODE_RELEASE_BUFFERS).
  *
  * TLS 1.2 and 1.3 alone, no renegotiation, no early data; tickets are bound to
- * the service (its name is the session id context) and never cross ports.
+ * the service (its name is the session id context) and never cross ports; in TLS 1.3 there are
+ * some where the key is RSA.
  * ALPN: the service's own name or none; anything else is an alert (T09).
  */
 #ifndef POSTA_TLS_H
@@ -18,7 +19,7 @@ struct tls;
 
 struct tls_info {
     const char *version; /* "TLS1_3"                       */
-    const char *cipher;  /* "TLS_AES_256_GCM_SHA384"       */
+    const char *cipher;  /* "TLS_AES_128_GCM_SHA256"       */
     int bits;
     const char *binding_name; /* "tls-exporter" or "tls-unique": RFC 9266, RFC 5929 */
     unsigned char binding[64];

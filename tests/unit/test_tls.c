@@ -3,6 +3,8 @@
 #include "tls_pair.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -268,6 +270,52 @@ static SSL_SESSION *visit(struct tls_context *c, SSL_CTX *ctx, SSL_SESSION *resu
     return out;
 }
 
+/* As server_context(), with an RSA key. */
+static struct tls_context *rsa_context(const char *service, const char *port)
+{
+    static EVP_PKEY *key; /* takes a while: one for all */
+    BIO *chain = BIO_new(BIO_s_mem()), *pem = BIO_new(BIO_s_mem());
+    X509 *x = X509_new();
+    char *chain_p, *pem_p;
+    struct err err;
+
+    if (!key)
+        key = EVP_RSA_gen(2048);
+    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+    X509_gmtime_adj(X509_getm_notBefore(x), -60);
+    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+    X509_set_pubkey(x, key);
+    assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+    assert_int_equal(PEM_write_bio_X509(chain, x), 1);
+    assert_int_equal(PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL), 1);
+    size_t chain_n = (size_t)BIO_get_mem_data(chain, &chain_p);
+    size_t pem_n = (size_t)BIO_get_mem_data(pem, &pem_p);
+    struct tls_context *c = tls_context_server((struct str){chain_p, chain_n},
+                                               (struct str){pem_p, pem_n}, service, port, &err);
+
+    assert_non_null(c);
+    X509_free(x);
+    BIO_free(chain);
+    BIO_free(pem);
+    return c;
+}
+
+/* An elliptic key signs too fast for tickets to pay. */
+static void test_no_ticket(void **state)
+{
+    struct tls_context *c = server_context("smtp", "465");
+    SSL_CTX *ctx = foreign_context();
+    bool resumed = true;
+
+    (void)state;
+    SSL_SESSION *s = visit(c, ctx, NULL, &resumed, NULL);
+    assert_non_null(s);
+    assert_false(SSL_SESSION_is_resumable(s));
+    SSL_SESSION_free(s);
+    SSL_CTX_free(ctx);
+    tls_context_unref(c);
+}
+
 /* T08: a ticket is taken where it was given, and nowhere else. T14: it promises no early data.
  */
 static void test_tickets(void **state)
@@ -276,8 +324,8 @@ static void test_tickets(void **state)
 
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct tls_context *c465 = server_context("smtp", "465");
-        struct tls_context *c993 = server_context("imap", "993");
+        struct tls_context *c465 = rsa_context("smtp", "465");
+        struct tls_context *c993 = rsa_context("imap", "993");
         SSL_CTX *ctx = foreign_context();
         bool resumed = true;
 
@@ -586,12 +634,19 @@ static void test_other_protocols(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_talk),          cmocka_unit_test(test_talk_in_single_bytes),
-        cmocka_unit_test(test_verify),        cmocka_unit_test(test_bad_pem),
-        cmocka_unit_test(test_tickets),       cmocka_unit_test(test_binding_1_2),
-        cmocka_unit_test(test_alpn),          cmocka_unit_test(test_old_and_weak),
-        cmocka_unit_test(test_renegotiation), cmocka_unit_test(test_server_names),
-        cmocka_unit_test(test_tiny_records),  cmocka_unit_test(test_other_protocols),
+        cmocka_unit_test(test_talk),
+        cmocka_unit_test(test_talk_in_single_bytes),
+        cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_bad_pem),
+        cmocka_unit_test(test_no_ticket),
+        cmocka_unit_test(test_tickets),
+        cmocka_unit_test(test_binding_1_2),
+        cmocka_unit_test(test_alpn),
+        cmocka_unit_test(test_old_and_weak),
+        cmocka_unit_test(test_renegotiation),
+        cmocka_unit_test(test_server_names),
+        cmocka_unit_test(test_tiny_records),
+        cmocka_unit_test(test_other_protocols),
     };
 
     return cmocka_run_group_tests(tests, make_pem, drop_pem);
