@@ -64,12 +64,24 @@ bool utf8_valid(struct str s)
     return s.n == 0;
 }
 
+size_t utf8_ascii_run(struct str s)
+{
+    size_t i = 0;
+    uint64_t eight;
+
+    for (; s.n - i >= sizeof(eight); i += sizeof(eight)) {
+        memcpy(&eight, s.p + i, sizeof(eight));
+        if (eight & UINT64_C(0x8080808080808080))
+            break;
+    }
+    while (i < s.n && !ascii_is_8bit(s.p[i]))
+        i++;
+    return i;
+}
+
 bool utf8_is_ascii(struct str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (ascii_is_8bit(s.p[i]))
-            return false;
-    return true;
+    return utf8_ascii_run(s) == s.n;
 }
 
 void utf8_add(struct buf *out, uint32_t point)
