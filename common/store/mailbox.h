@@ -101,6 +101,7 @@ struct message {
     uint64_t modseq;
     uint32_t flags, keywords; /* as in names: NAME_SEEN …; bit n: keyword n of the folder */
     bool gone, crlf;
+    bool header_complete; /* `header` has all fields that are kept of this letter */
     uint64_t size, vsize; /* octets of the file, on the wire */
     int64_t internaldate; /* seconds since 1970 */
     struct str header, envelope, bodystructure, parts;
@@ -115,7 +116,7 @@ int mailbox_next(struct mailbox *b, struct message *m, struct err *err); /* 1, 0
 void mailbox_scan_end(struct mailbox *b);
 
 /* The fields that are kept: WANT_HEADER has those of a letter in their order, each with LF line
- * ends, up to MESSAGE_HEADER_BYTES; `complete` fails where there was more. */
+ * ends, up to MESSAGE_HEADER_BYTES; where there were more, header_complete is false. */
 enum { MESSAGE_HEADER_BYTES = 16384 };
 bool message_header_keeps(struct str field_name);
 
