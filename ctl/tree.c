@@ -3,6 +3,7 @@
 #include "base/defer.h"
 #include "ctl/services.h"
 #include "spool/spool.h"
+#include "sys/fs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -154,6 +155,22 @@ int tree_make(const struct config *c, void (*did)(const char *what), struct err 
     return rc < 0 ? rc : make_lanes(c, err);
 }
 
+/* Where those who serve mailboxes hear of changes (store/change.h): theirs alone. */
+static int make_change_dir(const struct config *c, gid_t group, struct err *err)
+{
+    static const struct folder change = {.path = "change", .user = "posta-mail", .mode = 0700};
+    uid_t uid;
+    gid_t gid;
+    int rc = owner_of(&change, &uid, &gid, err);
+
+    if (rc < 0)
+        return rc;
+    DEFER(close_fd) int at = open(c->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (at < 0)
+        return err_os(err, "open %s", c->run_dir);
+    return fs_make_dir(at, change.path, change.mode, uid, group, err);
+}
+
 int tree_run_dir(const struct config *c, gid_t *group, struct err *err)
 {
     const struct group *gr = geteuid() == 0 ? getgrnam(SERVICE_GROUP) : NULL;
@@ -171,7 +188,7 @@ int tree_run_dir(const struct config *c, gid_t *group, struct err *err)
         return err_set(err, -ENOTDIR, "%s is no directory; run_dir has to be one", c->run_dir);
     if (faccessat(AT_FDCWD, c->run_dir, W_OK | X_OK, AT_EACCESS) < 0)
         return err_os(err, "run_dir %s", c->run_dir);
-    return 0;
+    return make_change_dir(c, *group, err);
 }
 
 int tree_ready(const struct config *c, struct err *err)

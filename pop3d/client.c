@@ -6,6 +6,7 @@
 #include "pop3d/client.h"
 
 #include "pop3d/letters.h"
+#include "store/change.h"
 #include "store/popbox.h"
 #include "sys/log.h"
 
@@ -30,6 +31,7 @@ struct client {
     struct job job;
     enum task task;
     const char *maildir;
+    struct str below; /* state_dir */
     uint32_t letter;
     bool start;
     int result;
@@ -105,6 +107,7 @@ static void open_maildrop(struct client *cl, const struct user *who)
 {
     arena_reset(&cl->arena);
     cl->user = arena_dup(&cl->arena, who->address);
+    cl->below = arena_dup(&cl->arena, who->maildir);
     cl->maildir =
         arena_printf(&cl->arena, "%s/%.*s", cl->all->state_dir, STR_ARGS(who->maildir)).p;
     submit(cl, cl->all->maildrops, TASK_OPEN, maildrop_opened);
@@ -203,6 +206,9 @@ static void removed(struct job *j)
 
     if (cl->result == 0) {
         cl->deleted = pop3_marked(cl->session);
+        changes_tell(cl->all->changes,
+                     &(struct change){.maildir = cl->below, .folder = STR("INBOX")},
+                     loop_now_ms(cl->all->access.loop));
     } else {
         log_event(LOG_ERROR, NULL, "maildrop", "user=%.*s %s", STR_ARGS(cl->user),
                   cl->err.text);

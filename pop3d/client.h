@@ -13,6 +13,7 @@
 /* What all clients of a process share. */
 struct clients {
     struct access access;
+    struct changes *changes; /* who else serves the mailboxes hears of removals */
     const char *state_dir;
     struct pop3_config session; /* stls: of the port in clear */
     struct jobs *maildrops;     /* opening and removing: directories, flushes */

@@ -1,6 +1,7 @@
 /* posta-pop3d - the maildrops of the users over POP3: 110 with STLS, and 995. */
 #include "access/doors.h"
 #include "pop3d/client.h"
+#include "store/change.h"
 
 enum { STATE_DIR_BYTES = 4000 };
 
@@ -58,6 +59,7 @@ static int start(struct program *p, struct err *err)
     r = access_open(&d->clients.access, p, STR("pop"), err); /* RFC 5034 4 */
     if (r < 0)
         return r;
+    d->clients.changes = changes_new(p->config->run_dir);
     use_config(d, p->config);
     clients_start(&d->clients);
     return 0;
@@ -107,6 +109,7 @@ static void stop(struct program *p)
     doors_close(&d->doors);
     if (d->clients.maildrops)
         clients_stop(&d->clients);
+    changes_free(d->clients.changes);
     access_close(&d->clients.access);
     doors_done(&d->doors);
     free(d);
