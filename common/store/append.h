@@ -20,7 +20,8 @@ int append_open(struct mailboxes *all, struct str maildir, struct str folder, ui
 int append_add(struct append *a, struct str piece,
                struct err *err); /* wire octets, cut anywhere */
 /* `keywords` are words; internaldate INT64_MIN: now. *uid and *uidvalidity as in RFC 4315.
- * Durable after 0. */
+ * Durable after 0. E_NOT_FOUND: the folder has gone meanwhile; E_LIMIT: no letter is left for a
+ * keyword, or no UID. */
 int append_commit(struct append *a, uint32_t flags, const struct str *keywords,
                   unsigned nkeywords, int64_t internaldate, uint32_t *uid,
                   uint32_t *uidvalidity, struct err *err);

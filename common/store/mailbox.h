@@ -147,11 +147,15 @@ int mailbox_expunge(struct mailbox *b, const struct uidset *among, struct uidset
 /* COPY and MOVE to another folder of the same user (or the same folder). All or none (I31): the
  * copies become visible together, also after a crash; moved letters are each in exactly one
  * folder. E_NOT_FOUND (TRYCREATE) where there is no such folder. The UIDs of `from` that were
- * there, and those of the new ones, in the same order (RFC 4315). E_NO_SPACE over quota. */
+ * there, and those of the new ones, in the same order (RFC 4315). E_NO_SPACE over quota. A
+ * keyword for which the other folder has no letter left is not taken along. After an error:
+ * mailbox_abort(). */
 struct mailbox_copied {
     uint32_t uidvalidity;
     struct uidset from, to;
 };
+void mailbox_limit(struct mailbox *b, uint64_t quota_octets,
+                   uint64_t quota_letters); /* 0: none */
 int mailbox_copy(struct mailbox *b, const struct uidset *uids, struct str to_folder, bool move,
                  struct mailbox_copied *out, struct err *err);
 

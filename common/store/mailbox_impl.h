@@ -33,6 +33,7 @@
 #include "store/index.h"
 #include "store/mailbox.h"
 #include "store/name.h"
+#include "store/usage.h"
 
 /* ---- the user's index ---- */
 
@@ -44,6 +45,7 @@ int mailboxes_take(struct mailboxes *all, struct str maildir, struct index **out
 void mailboxes_give(struct mailboxes *all, struct index *x, int result);
 int mailboxes_root(struct mailboxes *all, struct err *err); /* fd of the state directory */
 struct str mailboxes_host(const struct mailboxes *all);     /* as it stands in names */
+struct usages *mailboxes_usages(struct mailboxes *all); /* usages_new() and usages_free()'s */
 
 /* ---- a folder's row in index.db ---- */
 
@@ -100,7 +102,9 @@ int boxfolder_open(struct mailboxes *all, struct index *x, struct str maildir, s
 int boxfolder_join(struct mailbox *b, struct str name, struct boxfolder **out, struct err *err);
 void boxfolder_close(struct boxfolder *f);
 
-/* Takes in what others did, where something has changed. Inside index_begin(). */
+/* Takes in what others did, where something has changed. Inside index_begin(). Where the mtime
+ * of the folder's own directory is another one than when it was last looked at:
+ * staging_recover() first. */
 int boxfolder_take(struct boxfolder *f, struct err *err);
 /* The same, in any case all of it: a name was not where its row says. */
 int boxfolder_take_all(struct boxfolder *f, struct err *err);
@@ -202,7 +206,8 @@ struct mailbox {
     struct boxfolder *joined;
     struct mailbox_scan *scan;
     struct mailbox_kept *kept;
-    int worst; /* code: a broken index is begun anew */
+    struct usage_limits limits; /* of mailbox_copy(); mailbox_limit() */
+    int worst;                  /* code: a broken index is begun anew */
 };
 
 #endif

@@ -194,11 +194,21 @@ void name_host(struct buf *out, struct str host)
     }
 }
 
+struct str name_unique(char to[NAME_BYTES + 1], const struct id *id, struct str host)
+{
+    int n = snprintf(to, NAME_BYTES + 1, "%llu.%s.%.*s", (unsigned long long)(id_ms(id) / 1000),
+                     id->text, STR_ARGS(str_first(host, NAME_HOST_BYTES)));
+
+    return (struct str){to, (size_t)n};
+}
+
 void name_new(struct buf *out, const struct id *id, struct str host, uint64_t size,
               uint64_t vsize)
 {
-    buf_addf(out, "%llu.%s.%.*s,S=%llu,W=%llu", (unsigned long long)(id_ms(id) / 1000),
-             id->text, STR_ARGS(host), (unsigned long long)size, (unsigned long long)vsize);
+    char unique[NAME_BYTES + 1];
+
+    buf_add(out, name_unique(unique, id, host));
+    buf_addf(out, ",S=%llu,W=%llu", (unsigned long long)size, (unsigned long long)vsize);
 }
 
 /* Two mixes of 64 bits each (FNV-1a from two starts, finished as murmur3 does). Names are made

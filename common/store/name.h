@@ -54,7 +54,9 @@ uint64_t name_time(const struct name *n);
 /* `host` as it stands in names: at most NAME_HOST_BYTES, escaped. */
 void name_host(struct buf *out, struct str host);
 
-/* The name of a new letter. */
+/* The unique part of a new letter's name. */
+struct str name_unique(char to[NAME_BYTES + 1], const struct id *id, struct str host);
+/* Its name. */
 void name_new(struct buf *out, const struct id *id, struct str host, uint64_t size,
               uint64_t vsize);
 
