@@ -2,8 +2,8 @@
  * command - an IMAP command, taken apart: what parse.c makes of a frame and what session and
  * work run.
  *
- * Everything lives in the command's arena. Mailbox names are UTF-8 (decoded from modified
- * UTF-7, INBOX in capitals).
+ * Text points into the frame or into the command's arena, which both live until the command has
+ * ended. Mailbox names are UTF-8 (decoded from modified UTF-7, INBOX in capitals).
  */
 #ifndef POSTA_IMAPD_COMMAND_H
 #define POSTA_IMAPD_COMMAND_H
@@ -171,7 +171,7 @@ struct command {
         } select;
         struct {
             enum special_use use;
-            bool has_use;
+            bool has_use; /* of USE_NONE: one that is not offered, NO [USEATTR] */
         } create;
         struct {
             struct str *patterns; /* with the reference in front */
@@ -194,7 +194,7 @@ struct command {
             struct fetch_item *items;
             unsigned n;
             bool has_since;
-            uint64_t since; /* CHANGEDSINCE */
+            uint64_t since; /* CHANGEDSINCE; FETCH_MODSEQ is in `what` then */
         } fetch;
         struct {
             enum mailbox_store how;

@@ -46,8 +46,10 @@ struct work_user {
 struct work_request {
     const struct command *command;
     bool condstore; /* enabled: FETCH responses tell MODSEQ */
-    /* VERB_APPEND: the literal comes in pieces; any of the three in one request */
-    bool append_begin, append_end;
+    /* VERB_APPEND: the literal comes in pieces; any of the three in one request. append_cancel
+       stands alone: what follows the literal is wrong, so nothing is kept; WORK_DONE, and the
+       session says BAD whatever the result. */
+    bool append_begin, append_end, append_cancel;
     struct str append_piece;
 };
 
