@@ -9,6 +9,7 @@
 #define POSTA_STORE_FOLDERS_H
 
 #include "store/mailbox.h"
+#include "store/quota.h"
 
 enum {
     FOLDERS_MAX = 10000, /* a user's                          */
@@ -68,6 +69,10 @@ int folders_rename(struct mailboxes *all, struct str maildir, struct str from, s
 /* The folder need not be there. E_SYNTAX; E_LIMIT. */
 int folders_subscribe(struct mailboxes *all, struct str maildir, struct str name, bool on,
                       struct err *err);
+
+/* What all folders hold together. */
+int folders_usage(struct mailboxes *all, struct str maildir, struct quota_usage *out,
+                  struct err *err);
 
 /* Does a name match a LIST pattern ('*', '%', '/' between parts)? Linear in name × pattern
  * (I14). INBOX in any case. */
