@@ -88,7 +88,9 @@ static const char *pragmas_of(enum db_mode mode)
                "foreign_keys=ON;"
                "PRAGMA temp_store=MEMORY;";
     case DB_CACHE:
-        return "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-500;"
+        /* larger pages of a new file: caches are read in runs */
+        return "PRAGMA page_size=8192;"
+               "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-1000;"
                "PRAGMA wal_autocheckpoint=64; PRAGMA journal_size_limit=262144; PRAGMA "
                "temp_store=MEMORY;";
     case DB_PLAIN:

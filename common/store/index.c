@@ -1,73 +1,91 @@
 #include "store/index.h"
 
 #include "base/buf.h"
-#include "db/db.h"
-#include "store/path.h"
+#include "base/defer.h"
+#include "store/index_sql.h"
 
-#include <stdlib.h>
-#include <unistd.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 
 enum { INDEX_PATH_BYTES = 4096 };
 
-static const char version_1[] =
-    /* name as clients see it; path as in FORMAT.md. The marks are those of posta-folder when it
-     * was last read; new_at and cur_at what the directories said then (mtime in ns), so that an
-     * unchanged folder is not read again. */
+/* Version 1 was POP3's alone: what it had is measured again. */
+static const char version_1[] = "SELECT 1;";
+
+static const char version_2[] =
+    "DROP TABLE IF EXISTS message;"
+    "DROP TABLE IF EXISTS expunged;"
+    "DROP TABLE IF EXISTS measured;"
+    "DROP TABLE IF EXISTS folder;"
+    /* name: canonical UTF-8. The rest is struct folder_row. */
     "CREATE TABLE folder ("
     "  id INTEGER PRIMARY KEY,"
     "  name TEXT NOT NULL UNIQUE,"
-    "  path TEXT NOT NULL UNIQUE,"
-    "  mailboxid TEXT,"
     "  uidvalidity INTEGER NOT NULL DEFAULT 0,"
     "  uidnext INTEGER NOT NULL DEFAULT 1,"
     "  uid_mark INTEGER NOT NULL DEFAULT 1,"
-    "  modseq INTEGER NOT NULL DEFAULT 1,"
+    "  first_recent INTEGER NOT NULL DEFAULT 1,"
+    "  modseq INTEGER NOT NULL DEFAULT 0,"
     "  modseq_mark INTEGER NOT NULL DEFAULT 1,"
+    "  modseq_base INTEGER NOT NULL DEFAULT 0,"
+    "  expunged_from INTEGER NOT NULL DEFAULT 0,"
+    "  expunged_rows INTEGER NOT NULL DEFAULT 0,"
     "  letters INTEGER NOT NULL DEFAULT 0,"
     "  unseen INTEGER NOT NULL DEFAULT 0,"
     "  deleted INTEGER NOT NULL DEFAULT 0,"
+    "  unsized INTEGER NOT NULL DEFAULT 0,"
     "  octets INTEGER NOT NULL DEFAULT 0,"
+    "  dir_at INTEGER NOT NULL DEFAULT 0,"
     "  folder_at INTEGER NOT NULL DEFAULT 0,"
+    "  folder_ino INTEGER NOT NULL DEFAULT 0,"
     "  new_at INTEGER NOT NULL DEFAULT 0,"
-    "  cur_at INTEGER NOT NULL DEFAULT 0"
+    "  cur_at INTEGER NOT NULL DEFAULT 0,"
+    "  new_look INTEGER NOT NULL DEFAULT 0,"
+    "  cur_look INTEGER NOT NULL DEFAULT 0,"
+    "  cur_cost INTEGER NOT NULL DEFAULT 0,"
+    "  mailboxid TEXT NOT NULL DEFAULT '',"
+    "  boot TEXT NOT NULL DEFAULT '',"
+    "  keywords TEXT NOT NULL DEFAULT ''"
     ");"
-    /* place: 0 new/, 1 cur/. file is the whole name as last seen, uniq its unchanging part.
-     * flags and keywords as in names. Times in seconds; emailid and threadid as RFC 8474; the
-     * last three are what FETCH would otherwise read the file for. */
+    /* id is folder << 32 | uid. The name on disk is uniq and what the columns say, or uniq and
+     * rest. modseq NULL: the folder's modseq_base, so that to begin anew writes no second
+     * index. Nothing is looked up by uniq: names with P= tell their UID, others are matched in
+     * memory while cur/ is read. */
     "CREATE TABLE message ("
-    "  folder INTEGER NOT NULL REFERENCES folder(id) ON DELETE CASCADE,"
-    "  uid INTEGER NOT NULL,"
+    "  id INTEGER PRIMARY KEY,"
     "  uniq TEXT NOT NULL,"
-    "  file TEXT NOT NULL,"
-    "  place INTEGER NOT NULL,"
-    "  modseq INTEGER NOT NULL,"
-    "  flags INTEGER NOT NULL DEFAULT 0,"
-    "  keywords INTEGER NOT NULL DEFAULT 0,"
+    "  rest TEXT,"
+    "  form INTEGER NOT NULL,"
     "  size INTEGER NOT NULL,"
-    "  vsize INTEGER NOT NULL,"
-    "  crlf INTEGER NOT NULL DEFAULT 0,"
-    "  internaldate INTEGER NOT NULL,"
+    "  vsize INTEGER,"
+    "  crlf INTEGER NOT NULL,"
+    "  flags INTEGER NOT NULL,"
+    "  keywords INTEGER NOT NULL,"
+    "  modseq INTEGER,"
+    "  internaldate INTEGER,"
     "  savedate INTEGER,"
-    "  emailid TEXT,"
-    "  threadid TEXT,"
-    "  envelope BLOB,"
-    "  structure BLOB,"
-    "  header BLOB,"
-    "  PRIMARY KEY (folder, uid)"
-    ") WITHOUT ROWID;"
-    "CREATE UNIQUE INDEX message_uniq ON message(folder, uniq);"
-    "CREATE INDEX message_modseq ON message(folder, modseq);"
-    "CREATE INDEX message_emailid ON message(emailid) WHERE emailid IS NOT NULL;"
-    "CREATE INDEX message_threadid ON message(threadid) WHERE threadid IS NOT NULL;"
+    "  emailid TEXT"
+    ");"
+    "CREATE INDEX message_modseq ON message(id >> 32, modseq) WHERE modseq IS NOT NULL;"
+    /* what FETCH would otherwise read the file for; apart, so that flags are read fast */
+    "CREATE TABLE header (id INTEGER PRIMARY KEY, fields BLOB NOT NULL);"
+    "CREATE TABLE summary ("
+    "  id INTEGER PRIMARY KEY,"
+    "  envelope BLOB NOT NULL,"
+    "  bodystructure BLOB NOT NULL,"
+    "  parts BLOB NOT NULL"
+    ");"
     "CREATE TABLE expunged ("
-    "  folder INTEGER NOT NULL REFERENCES folder(id) ON DELETE CASCADE,"
+    "  folder INTEGER NOT NULL,"
     "  modseq INTEGER NOT NULL,"
     "  first_uid INTEGER NOT NULL,"
     "  last_uid INTEGER NOT NULL,"
     "  PRIMARY KEY (folder, modseq, first_uid)"
     ") WITHOUT ROWID;"
     "CREATE TABLE measured ("
-    "  folder INTEGER NOT NULL REFERENCES folder(id) ON DELETE CASCADE,"
+    "  folder INTEGER NOT NULL,"
     "  uniq TEXT NOT NULL,"
     "  size INTEGER NOT NULL,"
     "  vsize INTEGER NOT NULL,"
@@ -75,81 +93,190 @@ static const char version_1[] =
     "  PRIMARY KEY (folder, uniq)"
     ") WITHOUT ROWID;";
 
-static const struct db_schema schema = {.version = 1,
-                                        .migrations = (const char *const[]){version_1}};
-
-struct index {
-    struct db *db;
-    struct db_stmt *folder_find, *folder_add, *measures, *measure_put, *measure_drop;
+static const struct db_schema schema = {
+    .version = 2, .migrations = (const char *const[]){version_1, version_2}
 };
 
-static int prepare(struct index *x, struct err *err)
+#define LETTER_COLUMNS                                                   \
+    "id, uniq, rest, form, size, vsize, crlf, flags, keywords, modseq, " \
+    "internaldate, savedate, emailid"
+#define SCAN_COLUMNS \
+    "m.id, m.modseq, m.flags, m.keywords, m.size, m.vsize, m.crlf, m.internaldate"
+#define SCAN_HEADER  ", h.fields"
+#define SCAN_SUMMARY ", s.envelope, s.bodystructure, s.parts"
+#define JOIN_HEADER  " LEFT JOIN header h ON h.id = m.id"
+#define JOIN_SUMMARY " LEFT JOIN summary s ON s.id = m.id"
+#define SCAN_ALL     " WHERE m.id BETWEEN ?1 AND ?2 ORDER BY m.id"
+#define SCAN_SINCE                                                            \
+    " WHERE m.id >> 32 = ?1 >> 32 AND m.modseq > ?3 AND m.modseq IS NOT NULL" \
+    " AND m.id BETWEEN ?1 AND ?2 ORDER BY m.id"
+
+static const char *const sql[INDEX_STATEMENTS] = {
+    [SQL_BEGIN_READ] = "BEGIN",
+    [SQL_FOLDER_FIND] = "SELECT id FROM folder WHERE name = ?1",
+    [SQL_FOLDER_ADD] = "INSERT INTO folder (name) VALUES (?1)",
+    [SQL_FOLDER_LOAD] =
+        "SELECT id, uidvalidity, uidnext, uid_mark, first_recent, modseq, modseq_mark,"
+        " modseq_base, expunged_from, expunged_rows, letters, unseen, deleted, unsized, octets,"
+        " dir_at, folder_at, folder_ino, new_at, cur_at, new_look, cur_look, cur_cost, "
+        "mailboxid, boot,"
+        " keywords FROM folder WHERE name = ?1",
+    [SQL_FOLDER_SAVE] = "UPDATE folder SET"
+                        " uidvalidity = ?2, uidnext = ?3, uid_mark = ?4, first_recent = ?5,"
+                        " modseq = ?6, modseq_mark = ?7, modseq_base = ?8, expunged_from = ?9,"
+                        " expunged_rows = ?10, letters = ?11, unseen = ?12, deleted = ?13,"
+                        " unsized = ?14, octets = ?15, dir_at = ?16, folder_at = ?17,"
+                        " folder_ino = ?18, new_at = ?19, cur_at = ?20, new_look = ?21,"
+                        " cur_look = ?22, cur_cost = ?23, mailboxid = ?24, boot = ?25,"
+                        " keywords = ?26 WHERE id = ?1",
+    [SQL_FOLDER_NAME] = "UPDATE folder SET name = ?2 WHERE name = ?1",
+    [SQL_FOLDER_DROP] = "DELETE FROM folder WHERE id = ?1",
+    [SQL_FOLDER_MEASURES_DROP] = "DELETE FROM measured WHERE folder = ?1",
+    [SQL_EXPUNGED_DROP] = "DELETE FROM expunged WHERE folder = ?1",
+    [SQL_LETTERS_DROP] = "DELETE FROM message WHERE id BETWEEN ?1 AND ?2",
+    [SQL_HEADERS_DROP] = "DELETE FROM header WHERE id BETWEEN ?1 AND ?2",
+    [SQL_SUMMARIES_DROP] = "DELETE FROM summary WHERE id BETWEEN ?1 AND ?2",
+    [SQL_MEASURES] =
+        "SELECT uniq, size, vsize, crlf FROM measured WHERE folder = ?1 ORDER BY uniq",
+    [SQL_MEASURE_PUT] = "INSERT OR REPLACE INTO measured (folder, uniq, size, vsize, crlf)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5)",
+    [SQL_MEASURE_DROP] = "DELETE FROM measured WHERE folder = ?1 AND uniq = ?2",
+    [SQL_LETTER_ADD] = "INSERT INTO message (" LETTER_COLUMNS ")"
+                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    [SQL_LETTER_SET] = "UPDATE message SET rest = ?2, form = ?3, flags = ?4, keywords = ?5,"
+                       " modseq = ?6 WHERE id = ?1",
+    [SQL_LETTER_MEASURED] =
+        "UPDATE message SET vsize = ?2, crlf = ?3 WHERE id = ?1 AND vsize IS NULL",
+    [SQL_LETTER_DATED] =
+        "UPDATE message SET internaldate = ?2 WHERE id = ?1 AND internaldate IS NULL",
+    [SQL_LETTERS] = "SELECT " LETTER_COLUMNS " FROM message WHERE id BETWEEN ?1 AND ?2"
+                    " ORDER BY id LIMIT ?3",
+    [SQL_LETTER_DROP] = "DELETE FROM message WHERE id = ?1",
+    [SQL_HEADER_DROP] = "DELETE FROM header WHERE id = ?1",
+    [SQL_SUMMARY_DROP] = "DELETE FROM summary WHERE id = ?1",
+    [SQL_HEADER_PUT] = "INSERT OR REPLACE INTO header (id, fields) SELECT id, ?2 FROM message"
+                       " WHERE id = ?1",
+    [SQL_SUMMARY_PUT] = "INSERT OR REPLACE INTO summary (id, envelope, bodystructure, parts)"
+                        " SELECT id, ?2, ?3, ?4 FROM message WHERE id = ?1",
+    [SQL_HEADER_COPY] = "INSERT OR REPLACE INTO header (id, fields) SELECT ?2, fields"
+                        " FROM header WHERE id = ?1",
+    [SQL_SUMMARY_COPY] =
+        "INSERT OR REPLACE INTO summary (id, envelope, bodystructure, parts)"
+        " SELECT ?2, envelope, bodystructure, parts FROM summary WHERE id = ?1",
+    [SQL_MODSEQS_DROP] = "UPDATE message SET modseq = NULL WHERE id BETWEEN ?1 AND ?2"
+                         " AND modseq IS NOT NULL",
+    [SQL_UIDS] = "SELECT id & 4294967295 FROM message WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
+    [SQL_COUNT] = "SELECT count(*) FROM message WHERE id BETWEEN ?1 AND ?2",
+    /* ?3: the bit of \Seen */
+    [SQL_FIRST_UNSEEN] = "SELECT id & 4294967295 FROM message WHERE id BETWEEN ?1 AND ?2"
+                         " AND flags & ?3 = 0 ORDER BY id LIMIT 1",
+    [SQL_EXPUNGED_ADD] = "INSERT INTO expunged (folder, modseq, first_uid, last_uid)"
+                         " VALUES (?1, ?2, ?3, ?4)",
+    [SQL_EXPUNGED_SINCE] = "SELECT first_uid, last_uid FROM expunged WHERE folder = ?1"
+                           " AND modseq > ?2 ORDER BY first_uid",
+    [SQL_EXPUNGED_NTH] = "SELECT modseq FROM expunged WHERE folder = ?1 ORDER BY modseq"
+                         " LIMIT 1 OFFSET ?2",
+    [SQL_EXPUNGED_FORGET] = "DELETE FROM expunged WHERE folder = ?1 AND modseq <= ?2",
+    [SQL_SCAN] = "SELECT " SCAN_COLUMNS " FROM message m" SCAN_ALL,
+    [SQL_SCAN_HEADER] =
+        "SELECT " SCAN_COLUMNS SCAN_HEADER " FROM message m" JOIN_HEADER SCAN_ALL,
+    [SQL_SCAN_SUMMARY] =
+        "SELECT " SCAN_COLUMNS SCAN_SUMMARY " FROM message m" JOIN_SUMMARY SCAN_ALL,
+    [SQL_SCAN_ALL] = "SELECT " SCAN_COLUMNS SCAN_HEADER SCAN_SUMMARY
+                     " FROM message m" JOIN_HEADER JOIN_SUMMARY SCAN_ALL,
+    [SQL_SCAN_SINCE] = "SELECT " SCAN_COLUMNS " FROM message m" SCAN_SINCE,
+    [SQL_SCAN_SINCE_HEADER] =
+        "SELECT " SCAN_COLUMNS SCAN_HEADER " FROM message m" JOIN_HEADER SCAN_SINCE,
+    [SQL_SCAN_SINCE_SUMMARY] =
+        "SELECT " SCAN_COLUMNS SCAN_SUMMARY " FROM message m" JOIN_SUMMARY SCAN_SINCE,
+    [SQL_SCAN_SINCE_ALL] = "SELECT " SCAN_COLUMNS SCAN_HEADER SCAN_SUMMARY
+                           " FROM message m" JOIN_HEADER JOIN_SUMMARY SCAN_SINCE,
+};
+
+struct db_stmt *index_statement(struct index *x, enum index_sql which, int *r, struct err *err)
 {
-    const struct {
-        struct db_stmt **to;
-        const char *sql;
-    } statements[] = {
-        {&x->folder_find,  "SELECT id FROM folder WHERE name = ?1"                     },
-        {&x->folder_add,   "INSERT INTO folder (name, path) VALUES (?1, ?2)"           },
-        {&x->measures,
-         "SELECT uniq, size, vsize, crlf FROM measured WHERE folder = ?1 ORDER BY uniq"},
-        {&x->measure_put,  "INSERT OR REPLACE INTO measured (folder, uniq, size, vsize, crlf)"
-                          " VALUES (?1, ?2, ?3, ?4, ?5)"      },
-        {&x->measure_drop, "DELETE FROM measured WHERE folder = ?1 AND uniq = ?2"      },
-    };
+    if (!x->statements[which])
+        *r = db_prepare(x->db, sql[which], &x->statements[which], err);
+    else
+        *r = 0;
+    return *r < 0 ? NULL : x->statements[which];
+}
 
-    for (size_t i = 0; i < sizeof(statements) / sizeof(*statements); i++) {
-        int r = db_prepare(x->db, statements[i].sql, statements[i].to, err);
+/* ---- the file ---- */
 
-        if (r < 0)
-            return r;
-    }
+static int print_path(char path[INDEX_PATH_BYTES], const char *maildir, const char *name,
+                      struct err *err)
+{
+    int n = snprintf(path, INDEX_PATH_BYTES, "%s/%s", maildir, name);
+
+    if (n < 0 || n >= INDEX_PATH_BYTES)
+        return err_set(err, E_LIMIT, "the path of a mailbox is too long");
     return 0;
+}
+
+/* Waits for its turn; an fd to close, or negative where there is no cur/ yet: then nobody else
+ * makes an index either. */
+static int lock(const char *maildir)
+{
+    char path[INDEX_PATH_BYTES];
+    int fd, r;
+
+    if (print_path(path, maildir, "cur", NULL) < 0)
+        return -1;
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    do
+        r = flock(fd, LOCK_EX);
+    while (r < 0 && errno == EINTR);
+    return fd;
 }
 
 static int open_at(const char *path, struct index **out, struct err *err)
 {
     struct index *x = calloc(1, sizeof(*x));
-    int r;
+    struct stat st;
 
     if (!x)
         abort();
-    r = db_open(path, DB_CACHE, &schema, &x->db, err);
-    if (r == 0)
-        r = prepare(x, err);
+    int r = db_open(path, DB_CACHE, &schema, &x->db, err);
     if (r < 0) {
         index_close(x);
         return r;
+    }
+    if (stat(path, &st) == 0) {
+        x->dev = st.st_dev;
+        x->ino = st.st_ino;
     }
     *out = x;
     return 0;
 }
 
-void index_delete(const char *maildir)
+static bool is_there(const char *path)
 {
-    static const char *const tails[] = {"", "-wal", "-shm", "-journal"};
-    char file[INDEX_PATH_BYTES];
-
-    for (size_t i = 0; i < sizeof(tails) / sizeof(*tails); i++) {
-        int n = snprintf(file, sizeof(file), "%s/" INDEX_FILE "%s", maildir, tails[i]);
-
-        if (n > 0 && (size_t)n < sizeof(file))
-            unlink(file);
-    }
+    return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int index_open(const char *maildir, struct index **out, struct err *err)
 {
     char path[INDEX_PATH_BYTES];
-    int n = snprintf(path, sizeof(path), "%s/" INDEX_FILE, maildir);
+    int r = print_path(path, maildir, INDEX_FILE, err);
 
-    if (n < 0 || (size_t)n >= sizeof(path))
-        return err_set(err, E_LIMIT, "the path of a mailbox is too long");
-
-    int r = open_at(path, out, err);
+    if (r < 0)
+        return r;
+    if (is_there(path)) {
+        r = open_at(path, out, err);
+        if (r != E_CORRUPT)
+            return r;
+    }
+    DEFER(close_fd) int held = lock(maildir);
+    (void)held;
+    /* Another may have been faster; what a missing one left beside it goes, because others may
+     * have that open still. */
+    r = is_there(path) ? open_at(path, out, err) : E_CORRUPT;
     if (r != E_CORRUPT)
         return r;
-    index_delete(maildir);
+    db_remove(path, NULL);
     return open_at(path, out, err);
 }
 
@@ -158,12 +285,56 @@ void index_close(struct index *x)
     if (!x)
         return;
     db_close(x->db);
+    free(x->maildir);
     free(x);
 }
+
+static void delete_where(const char *maildir, const struct index *x)
+{
+    DEFER(close_fd) int held = lock(maildir);
+    char path[INDEX_PATH_BYTES];
+    struct stat st;
+
+    (void)held;
+    if (print_path(path, maildir, INDEX_FILE, NULL) < 0)
+        return;
+    if (x && (stat(path, &st) < 0 || st.st_ino != x->ino || st.st_dev != x->dev))
+        return;
+    db_remove(path, NULL);
+}
+
+void index_delete(const char *maildir)
+{
+    delete_where(maildir, NULL);
+}
+
+void index_delete_this(const char *maildir, const struct index *x)
+{
+    delete_where(maildir, x);
+}
+
+bool index_is_current(const struct index *x, int at, const char *maildir)
+{
+    char path[INDEX_PATH_BYTES];
+    struct stat st;
+
+    return print_path(path, maildir, INDEX_FILE, NULL) == 0 && fstatat(at, path, &st, 0) == 0 &&
+           st.st_ino == x->ino && st.st_dev == x->dev;
+}
+
+/* ---- transactions, folders, measures ---- */
 
 int index_begin(struct index *x, struct err *err)
 {
     return db_begin(x->db, err);
+}
+
+int index_begin_read(struct index *x, struct err *err)
+{
+    int r;
+    struct db_stmt *s = index_statement(x, SQL_BEGIN_READ, &r, err);
+
+    return s ? db_run(s, err) : r;
 }
 
 int index_commit(struct index *x, struct err *err)
@@ -178,33 +349,33 @@ void index_rollback(struct index *x)
 
 int index_find_folder(struct index *x, struct str name, int64_t *folder, struct err *err)
 {
-    db_bind_str(x->folder_find, 1, name);
-    int r = db_step(x->folder_find, err);
+    int r;
+    struct db_stmt *s = index_statement(x, SQL_FOLDER_FIND, &r, err);
+
+    if (!s)
+        return r;
+    db_bind_str(s, 1, name);
+    r = db_step(s, err);
     if (r == 0)
         return err_set(err, E_NOT_FOUND, "the index has no folder %.*s", STR_ARGS(name));
     if (r < 0)
         return r;
-    *folder = db_int(x->folder_find, 0);
-    db_reset(x->folder_find);
+    *folder = db_int(s, 0);
+    db_reset(s);
     return 0;
 }
 
 int index_folder(struct index *x, struct str name, int64_t *folder, struct err *err)
 {
-    struct buf path;
     int r = index_find_folder(x, name, folder, err);
 
     if (r != E_NOT_FOUND)
         return r;
-    buf_init(&path, PATH_COMPONENT_BYTES + 1);
-    if (!path_of_folder(&path, name)) {
-        buf_done(&path);
-        return err_set(err, E_SYNTAX, "this folder's name cannot be a path");
-    }
-    db_bind_str(x->folder_add, 1, name);
-    db_bind_str(x->folder_add, 2, buf_str(&path));
-    r = db_run(x->folder_add, err);
-    buf_done(&path);
+    struct db_stmt *s = index_statement(x, SQL_FOLDER_ADD, &r, err);
+    if (!s)
+        return r;
+    db_bind_str(s, 1, name);
+    r = db_run(s, err);
     if (r == 0)
         *folder = db_last_id(x->db);
     return r;
@@ -214,9 +385,11 @@ int index_measures(struct index *x, int64_t folder,
                    void (*each)(void *arg, const struct index_measure *m), void *arg,
                    struct err *err)
 {
-    struct db_stmt *s = x->measures;
     int r;
+    struct db_stmt *s = index_statement(x, SQL_MEASURES, &r, err);
 
+    if (!s)
+        return r;
     db_bind_int(s, 1, folder);
     while ((r = db_step(s, err)) > 0)
         each(arg, &(struct index_measure){.unique = db_str(s, 0),
@@ -229,8 +402,11 @@ int index_measures(struct index *x, int64_t folder,
 int index_measure_put(struct index *x, int64_t folder, const struct index_measure *m,
                       struct err *err)
 {
-    struct db_stmt *s = x->measure_put;
+    int r;
+    struct db_stmt *s = index_statement(x, SQL_MEASURE_PUT, &r, err);
 
+    if (!s)
+        return r;
     db_bind_int(s, 1, folder);
     db_bind_str(s, 2, m->unique);
     db_bind_int(s, 3, (int64_t)m->size);
@@ -241,7 +417,12 @@ int index_measure_put(struct index *x, int64_t folder, const struct index_measur
 
 int index_measure_drop(struct index *x, int64_t folder, struct str unique, struct err *err)
 {
-    db_bind_int(x->measure_drop, 1, folder);
-    db_bind_str(x->measure_drop, 2, unique);
-    return db_run(x->measure_drop, err);
+    int r;
+    struct db_stmt *s = index_statement(x, SQL_MEASURE_DROP, &r, err);
+
+    if (!s)
+        return r;
+    db_bind_int(s, 1, folder);
+    db_bind_str(s, 2, unique);
+    return db_run(s, err);
 }

@@ -3,13 +3,19 @@
  * letters of all folders. A cache and nothing else: a broken one is deleted and
  * begun anew, and whoever cannot have it works without.
  *
- * The tables are IMAP's; delivery and POP3 need folders and measures.
+ * The tables are IMAP's (store/index_sql.h); POP3 needs folders and measures.
+ *
+ * Who makes or deletes the file holds a flock(2) on cur/ of INBOX. Who has it open when it is
+ * deleted works on alone and finds out when it next looks (index_is_current()): nothing is lost
+ * by that, because names in cur/ and marks in posta-folder say all that must not be lost.
  */
 #ifndef POSTA_STORE_INDEX_H
 #define POSTA_STORE_INDEX_H
 
 #include "base/err.h"
 #include "base/str.h"
+
+#include <stdbool.h>
 
 struct index;
 
@@ -19,13 +25,18 @@ struct index;
 int index_open(const char *maildir, struct index **out, struct err *err);
 void index_close(struct index *x);      /* accepts NULL */
 void index_delete(const char *maildir); /* found broken after it was opened */
+/* The same, unless it is no longer the file that `x` has open: another was faster. */
+void index_delete_this(const char *maildir, const struct index *x);
+/* Whether the file in this Maildir below `at` is still the one that is open. */
+bool index_is_current(const struct index *x, int at, const char *maildir);
 
 /* The number of a folder, for the calls below; E_NOT_FOUND where it has no row. */
 int index_find_folder(struct index *x, struct str name, int64_t *folder, struct err *err);
 /* The same, but a row for it is made where it is missing. Inside a transaction. */
 int index_folder(struct index *x, struct str name, int64_t *folder, struct err *err);
 
-int index_begin(struct index *x, struct err *err);
+int index_begin(struct index *x, struct err *err); /* to write */
+int index_begin_read(struct index *x, struct err *err);
 int index_commit(struct index *x, struct err *err);
 void index_rollback(struct index *x);
 

@@ -84,6 +84,7 @@ int mailbox_expunged_since(struct mailbox *b, uint64_t modseq, struct uidset *ou
                            struct err *err);
 
 /* ---- reading ---- */
+enum { MESSAGE_ID_BYTES = 48 };
 enum {
     WANT_SIZE = 1, /* vsize, measured by reading where it is not known           */
     WANT_INTERNALDATE = 2,
@@ -100,11 +101,13 @@ struct message {
     uint32_t uid;
     uint64_t modseq;
     uint32_t flags, keywords; /* as in names: NAME_SEEN …; bit n: keyword n of the folder */
-    bool gone, crlf;
-    bool header_complete; /* `header` has all fields that are kept of this letter */
-    uint64_t size, vsize; /* octets of the file, on the wire */
-    int64_t internaldate; /* seconds since 1970 */
+    bool gone, crlf;          /* crlf: as far as vsize is known */
+    bool header_complete;     /* `header` has all fields that are kept of this letter */
+    uint64_t size, vsize;     /* octets of the file, on the wire */
+    int64_t internaldate;     /* seconds since 1970 */
     struct str header, envelope, bodystructure, parts;
+    char emailid[MESSAGE_ID_BYTES]; /* RFC 8474 */
+    int64_t savedate;               /* INT64_MIN: not known */
 };
 
 /* Rows in the order of UIDs, of `uids` (which must stay; NULL: all) and with a modseq above
@@ -135,8 +138,8 @@ struct mailbox_flags {
 int mailbox_store(struct mailbox *b, const struct uidset *uids, enum mailbox_store how,
                   struct mailbox_flags what, uint64_t unchangedsince, struct uidset *modified,
                   uint64_t *modseq, struct err *err);
-/* The bit of a keyword, which gets a letter where it has none; E_LIMIT when all are taken.
- * Without `make`: E_NOT_FOUND. */
+/* The bit of a keyword (bit n set), which gets a letter where it has none; E_LIMIT when all are
+ * taken. Without `make`: E_NOT_FOUND. */
 int mailbox_keyword(struct mailbox *b, struct str word, bool make, uint32_t *bit,
                     struct err *err);
 

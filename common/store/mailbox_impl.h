@@ -49,7 +49,7 @@ struct usages *mailboxes_usages(struct mailboxes *all); /* usages_new() and usag
 
 /* ---- a folder's row in index.db ---- */
 
-enum { FOLDER_KEYWORDS_BYTES = FOLDER_KEYWORDS * (FOLDER_KEYWORD_BYTES + 3) };
+enum { FOLDER_BOOT_BYTES = 40 };
 
 struct folder_row {
     int64_t id; /* 0: there is none yet */
@@ -64,12 +64,14 @@ struct folder_row {
     uint32_t letters, unseen, deleted;
     uint32_t unsized;              /* letters whose vsize is not known: not in octets */
     uint64_t octets;               /* on the wire */
+    int64_t dir_at;                /* mtime (ns) of the folder's directory */
     int64_t folder_at, folder_ino; /* posta-folder's mtime (ns) and inode when it was read */
     int64_t new_at, cur_at;        /* mtimes as last seen, */
     int64_t new_look, cur_look;    /* and when all names were last read; see mailbox_look.c */
     int64_t cur_cost;              /* ns that took */
     char mailboxid[FOLDER_MAILBOXID_BYTES + 1];
-    char boot[40]; /* when the system was last started, as far as this row knows */
+    char boot[FOLDER_BOOT_BYTES]; /* when the system was last started, as far as this row knows
+                                   */
 };
 
 /* ---- a folder within a transaction ---- */
@@ -82,7 +84,7 @@ struct boxfolder {
     int dir;                /* the folder's directory */
     int new_fd, cur_fd;     /* -1 until boxfolder_new(), boxfolder_cur() */
     struct folder_row row, saved;
-    struct arena text;                    /* keywords' */
+    struct arena text;                    /* the keywords' */
     struct str keywords[FOLDER_KEYWORDS]; /* words; empty: the letter is free */
     bool keywords_changed;
     uint64_t modseq;  /* of this transaction; 0: none taken yet */
@@ -102,9 +104,12 @@ int boxfolder_open(struct mailboxes *all, struct index *x, struct str maildir, s
 int boxfolder_join(struct mailbox *b, struct str name, struct boxfolder **out, struct err *err);
 void boxfolder_close(struct boxfolder *f);
 
-/* Takes in what others did, where something has changed. Inside index_begin(). Where the mtime
- * of the folder's own directory is another one than when it was last looked at:
- * staging_recover() first. */
+/* Reads the row again, in another transaction. */
+int boxfolder_load(struct boxfolder *f, struct err *err);
+/* Whether something has changed that boxfolder_take() would take in: 1 or 0. */
+int boxfolder_has_news(struct boxfolder *f, struct err *err);
+/* Takes in what others did, where something has changed; completes what a crash left of a copy
+ * (store/staging.h). Inside index_begin(). */
 int boxfolder_take(struct boxfolder *f, struct err *err);
 /* The same, in any case all of it: a name was not where its row says. */
 int boxfolder_take_all(struct boxfolder *f, struct err *err);
@@ -119,8 +124,8 @@ int boxfolder_tmp(struct boxfolder *f, struct err *err); /* yours to close */
 int boxfolder_give_uids(struct boxfolder *f, uint32_t n, uint32_t *first, struct err *err);
 /* This transaction's mod-sequence in this folder. */
 int boxfolder_modseq(struct boxfolder *f, uint64_t *out, struct err *err);
-/* The bit of a keyword; made and durable where it is missing and `make`. E_NOT_FOUND, E_LIMIT.
- */
+/* The bit of a keyword, as in letter_row.keywords; made and durable where it is missing and
+ * `make`. E_NOT_FOUND, E_LIMIT. */
 int boxfolder_keyword(struct boxfolder *f, struct str word, bool make, uint32_t *bit,
                       struct err *err);
 
@@ -162,6 +167,10 @@ void letter_of_name(struct letter_row *l, struct str s, const struct name *n,
 int letter_set_flags(struct letter_row *l, uint32_t flags, uint32_t keywords,
                      uint32_t uidvalidity, char room[NAME_BYTES + 1], struct err *err);
 
+/* The same letter with a UID (and S=, from l->size) in its name. */
+int letter_set_uid(struct letter_row *l, uint32_t uid, uint32_t uidvalidity,
+                   char room[NAME_BYTES + 1], struct err *err);
+
 /* The row of a UID; strings live as long as `a`. E_NOT_FOUND. */
 int boxfolder_letter(struct boxfolder *f, uint32_t uid, struct arena *a, struct letter_row *out,
                      struct err *err);
@@ -169,7 +178,7 @@ int boxfolder_letter(struct boxfolder *f, uint32_t uid, struct arena *a, struct 
 int boxfolder_letters(struct boxfolder *f, uint32_t from, uint32_t to, struct arena *a,
                       struct letter_row *out, unsigned max, struct err *err);
 
-/* These keep the counts of the row too. insert: l->modseq 0 becomes the transaction's. */
+/* These keep the counts of the row too. */
 int boxfolder_insert(struct boxfolder *f, const struct letter_row *l, struct err *err);
 int boxfolder_update(struct boxfolder *f, const struct letter_row *was,
                      const struct letter_row *now, struct err *err);
@@ -188,10 +197,6 @@ int boxfolder_open_letter(struct boxfolder *f, const struct letter_row *l, struc
 int boxfolder_forget(struct index *x, struct str name, struct err *err);
 int boxfolder_rename(struct index *x, struct str from, struct str to, struct err *err);
 
-/* posta-folder in the directory `dir`, made where it is missing: a UIDVALIDITY from posta-user
- * in `user`, a new MAILBOXID. cur/ new/ tmp/ too. Inside index_begin(). */
-int boxfolder_make(int user, int dir, struct err *err);
-
 /* ---- a mailbox ---- */
 
 struct mailbox_scan; /* mailbox_rows.c */
@@ -203,11 +208,45 @@ struct mailbox {
     struct index *x; /* between begin and end */
     enum mailbox_mode mode;
     struct boxfolder here;
-    struct boxfolder *joined;
+    struct boxfolder *joined; /* others in this transaction */
     struct mailbox_scan *scan;
     struct mailbox_kept *kept;
     struct usage_limits limits; /* of mailbox_copy(); mailbox_limit() */
-    int worst;                  /* code: a broken index is begun anew */
+    int trouble;    /* the worst code of this transaction: a broken index is begun anew */
+    bool refreshed; /* one has looked for files that were not where rows say */
 };
+
+/* Remembers an error of the transaction; returns it. */
+int mailbox_failed(struct mailbox *b, int r);
+/* A file was not where its row says: looks at all names, at most once between begin and end. 1:
+ * rows may be others now. */
+int mailbox_refresh(struct mailbox *b, struct err *err);
+
+/* mailbox_rows.c: the statement of a scan does not outlive a transaction; the next row goes on
+ * where it was. */
+void mailbox_scan_pause(struct mailbox *b);
+
+/* mailbox_file.c: the file of a UID, wherever it is by now; *l lives as long as `a`. */
+int mailbox_open_uid(struct mailbox *b, uint32_t uid, struct arena *a, struct letter_row *l,
+                     struct err *err);
+
+/* mailbox_file.c: calls `each` for the letters of `uids` (NULL: all). It returns E_NOT_FOUND
+ * where the file was not there: it is then called again, when all names have been looked at, or
+ * the letter is passed over. Any other negative code ends the walk. */
+typedef int mailbox_each_fn(struct mailbox *b, struct letter_row *l, void *arg,
+                            struct err *err);
+int mailbox_each(struct mailbox *b, const struct uidset *uids, mailbox_each_fn *each, void *arg,
+                 struct err *err);
+
+/* mailbox_summary.c: what is `wanted` of *m and `missing` (WANT_…), from the file; strings live
+ * until the next call. What cannot be had: m->gone. */
+int mailbox_find_out(struct mailbox *b, struct message *m, unsigned wanted, unsigned missing,
+                     struct err *err);
+
+/* mailbox_summary.c: writes what was found. In mailbox_end() after the reading transaction, or
+ * inside the writing one. What cannot be kept is found again. */
+bool mailbox_kept_full(const struct mailbox *b);
+void mailbox_keep(struct mailbox *b);
+void mailbox_kept_free(struct mailbox *b);
 
 #endif

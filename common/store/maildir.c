@@ -132,12 +132,13 @@ int maildir_uidvalidity(int dir, uint32_t *out, struct err *err)
     return lock < 0 ? lock : take_uidvalidity(dir, out, err);
 }
 
-static int make_inbox(int dir, struct err *err)
+/* posta-folder, with a UIDVALIDITY from posta-user in `user`. */
+static int make_folder_file(int user, int dir, struct err *err)
 {
     struct id id;
     char mailboxid[ID_LETTERS + 2];
     struct folder f = {.uidnext = 1, .modseq = 1};
-    int r = maildir_uidvalidity(dir, &f.uidvalidity, err);
+    int r = maildir_uidvalidity(user, &f.uidvalidity, err);
 
     if (r < 0)
         return r;
@@ -150,13 +151,10 @@ static int make_inbox(int dir, struct err *err)
     return own_file(dir, FOLDER_FILE, err);
 }
 
-int maildir_make(int at, const char *path, struct err *err)
+int maildir_make_folder(int user, int dir, struct err *err)
 {
     static const char *const parts[] = {"cur", "new", "tmp"};
-    DEFER(close_fd) int dir = make_path(at, path, err);
 
-    if (dir < 0)
-        return dir;
     for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
         DEFER(close_fd) int fd = make_and_open(dir, parts[i], err);
 
@@ -165,7 +163,14 @@ int maildir_make(int at, const char *path, struct err *err)
     }
     if (faccessat(dir, FOLDER_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
         return 0;
-    return make_inbox(dir, err);
+    return make_folder_file(user, dir, err);
+}
+
+int maildir_make(int at, const char *path, struct err *err)
+{
+    DEFER(close_fd) int dir = make_path(at, path, err);
+
+    return dir < 0 ? dir : maildir_make_folder(dir, dir, err);
 }
 
 bool maildir_whole(int at, const char *path)

@@ -16,6 +16,10 @@
  * and after a crash in the middle. */
 int maildir_make(int at, const char *path, struct err *err);
 
+/* cur/ new/ tmp/ and posta-folder in the folder `dir` of the Maildir `user`, which has a
+ * UIDVALIDITY for it; the same promise. `user` is `dir` for INBOX. */
+int maildir_make_folder(int user, int dir, struct err *err);
+
 /* Whether maildir_make() still has something to do. */
 bool maildir_whole(int at, const char *path);
 

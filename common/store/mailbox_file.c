@@ -1,0 +1,107 @@
+/*
+ * The files of letters. Between a row and its file another program may rename it: then all
+ * names are looked at once more.
+ */
+#include "store/mailbox_impl.h"
+
+#include "base/defer.h"
+
+enum { PEEK_BYTES = 4096, PEEK_MAX = 65536 };
+
+int mailbox_open_uid(struct mailbox *b, uint32_t uid, struct arena *a, struct letter_row *l,
+                     struct err *err)
+{
+    int r = boxfolder_letter(&b->here, uid, a, l, err), fd;
+
+    if (r < 0)
+        return r;
+    fd = boxfolder_open_letter(&b->here, l, err);
+    if (fd != E_NOT_FOUND)
+        return fd;
+    r = mailbox_refresh(b, err);
+    if (r == 0)
+        return err_set(err, E_NOT_FOUND, "letter %u has gone", uid);
+    if (r > 0)
+        r = boxfolder_letter(&b->here, uid, a, l, err);
+    return r < 0 ? r : boxfolder_open_letter(&b->here, l, err);
+}
+
+/* As all its line ends, the first one tells. */
+static bool begins_with_crlf(int fd)
+{
+    char block[PEEK_BYTES];
+    char last = '\0';
+
+    for (off_t at = 0; at < PEEK_MAX;) {
+        ssize_t n = pread(fd, block, sizeof(block), at);
+
+        if (n <= 0)
+            return false;
+        const char *lf = memchr(block, '\n', (size_t)n);
+        if (lf)
+            return (lf > block ? lf[-1] : last) == '\r';
+        last = block[n - 1];
+        at += n;
+    }
+    return false;
+}
+
+int mailbox_letter(struct mailbox *b, uint32_t uid, bool *crlf, struct err *err)
+{
+    struct letter_row l;
+    struct arena a;
+
+    arena_init(&a);
+    int fd = mailbox_open_uid(b, uid, &a, &l, err);
+    if (fd >= 0)
+        *crlf = l.has_vsize ? l.crlf : begins_with_crlf(fd);
+    arena_done(&a);
+    return fd == E_NOT_FOUND ? fd : mailbox_failed(b, fd);
+}
+
+enum { EACH_ROWS = 256 };
+
+/* Those of one range, some at a time. A file that is not where its row says makes us look
+ * through the folder once, after which the rows are read anew; then it is passed over. */
+static int each_of_range(struct mailbox *b, struct uidrange range, mailbox_each_fn *each,
+                         void *arg, struct err *err)
+{
+    DEFER(free_mem) struct letter_row *rows = calloc(EACH_ROWS, sizeof(*rows));
+    uint64_t from = range.first;
+    struct arena a;
+    int n = 1, r = 0;
+
+    if (!rows)
+        abort();
+    arena_init(&a);
+    while (r >= 0 && n > 0 && from <= range.last) {
+        arena_reset(&a);
+        r = n =
+            boxfolder_letters(&b->here, (uint32_t)from, range.last, &a, rows, EACH_ROWS, err);
+        for (int i = 0; i < n && r >= 0; i++) {
+            r = each(b, &rows[i], arg, err);
+            from = (uint64_t)rows[i].uid + 1;
+            if (r != E_NOT_FOUND)
+                continue;
+            r = mailbox_refresh(b, err);
+            if (r > 0) {
+                from = rows[i].uid;
+                break;
+            }
+            b->here.row.cur_look = 0; /* the next one to begin looks */
+        }
+    }
+    arena_done(&a);
+    return r < 0 ? r : 0;
+}
+
+int mailbox_each(struct mailbox *b, const struct uidset *uids, mailbox_each_fn *each, void *arg,
+                 struct err *err)
+{
+    const struct uidrange all = {.first = 1, .last = UINT32_MAX};
+    int r = uids ? 0 : each_of_range(b, all, each, arg, err);
+
+    for (uint32_t i = 0; uids && i < uids->n && r == 0; i++)
+        r = each_of_range(b, uids->ranges[i], each, arg, err);
+    return r;
+}

@@ -1,0 +1,298 @@
+/*
+ * What the index does not know of a letter yet is found in its file, once for all that is kept,
+ * gathered in memory, and written when the mailbox is given back or there is much of it. That
+ * it is lost costs another reading and nothing else, so no error of writing is told.
+ */
+#include "store/boxfolder.h"
+
+#include "base/defer.h"
+#include "store/digest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+enum {
+    KEPT_BYTES = 1 << 20,
+    KEPT_LETTER_BYTES = 256 * 1024, /* a letter's strings; longer ones are found again */
+    KEPT_LETTERS = 8192,
+};
+
+struct kept_letter {
+    uint32_t uid;
+    bool measured, dated, digested, crlf;
+    uint64_t vsize;
+    int64_t internaldate;
+    size_t at; /* in text: header, envelope, bodystructure, parts, one behind the other */
+    size_t header, envelope, bodystructure, parts; /* octets */
+};
+
+struct mailbox_kept {
+    struct digest digest;
+    struct buf text;
+    struct kept_letter *letters;
+    size_t n, room;
+};
+
+static struct mailbox_kept *kept_of(struct mailbox *b)
+{
+    if (!b->kept) {
+        b->kept = calloc(1, sizeof(*b->kept));
+        if (!b->kept)
+            abort();
+        digest_init(&b->kept->digest);
+        buf_init(&b->kept->text, KEPT_BYTES);
+    }
+    return b->kept;
+}
+
+void mailbox_kept_free(struct mailbox *b)
+{
+    if (!b->kept)
+        return;
+    digest_done(&b->kept->digest);
+    buf_done(&b->kept->text);
+    free(b->kept->letters);
+    free(b->kept);
+    b->kept = NULL;
+}
+
+bool mailbox_kept_full(const struct mailbox *b)
+{
+    return b->kept && (b->kept->n == KEPT_LETTERS ||
+                       buf_str(&b->kept->text).n > KEPT_BYTES - KEPT_LETTER_BYTES);
+}
+
+/* ---- finding ---- */
+
+static struct kept_letter *keep(struct mailbox_kept *kept, uint32_t uid)
+{
+    if (kept->n == kept->room) {
+        kept->room = kept->room ? 2 * kept->room : 64;
+        kept->letters = realloc(kept->letters, kept->room * sizeof(*kept->letters));
+        if (!kept->letters)
+            abort();
+    }
+    kept->letters[kept->n] = (struct kept_letter){.uid = uid};
+    return &kept->letters[kept->n++];
+}
+
+static void keep_digest(struct mailbox_kept *kept, struct kept_letter *l)
+{
+    const struct digest *d = &kept->digest;
+    size_t n = buf_str(&d->header).n + buf_str(&d->envelope).n + buf_str(&d->bodystructure).n +
+               buf_str(&d->parts).n;
+
+    if (n > KEPT_LETTER_BYTES)
+        return;
+    l->digested = true;
+    l->at = buf_str(&kept->text).n;
+    l->header = buf_str(&d->header).n;
+    l->envelope = buf_str(&d->envelope).n;
+    l->bodystructure = buf_str(&d->bodystructure).n;
+    l->parts = buf_str(&d->parts).n;
+    buf_add(&kept->text, buf_str(&d->header));
+    buf_add(&kept->text, buf_str(&d->envelope));
+    buf_add(&kept->text, buf_str(&d->bodystructure));
+    buf_add(&kept->text, buf_str(&d->parts));
+}
+
+static void fill_in(const struct digest *d, struct message *m)
+{
+    struct str header = buf_str(&d->header);
+
+    m->header_complete = header.n && header.p[0] == '+';
+    m->header = str_skip(header, header.n ? 1 : 0);
+    m->envelope = buf_str(&d->envelope);
+    m->bodystructure = buf_str(&d->bodystructure);
+    m->parts = buf_str(&d->parts);
+}
+
+static int64_t mtime_of(const struct stat *st)
+{
+    return st->st_mtim.tv_sec;
+}
+
+/* Its date alone: the file need not be opened. */
+static bool find_date(struct mailbox *b, struct message *m)
+{
+    char name[NAME_BYTES + 1];
+    struct letter_row l;
+    struct arena a;
+    struct stat st;
+    int cur = boxfolder_cur(&b->here, NULL);
+    bool found = false;
+
+    arena_init(&a);
+    if (cur >= 0 && boxfolder_letter(&b->here, m->uid, &a, &l, NULL) == 0 &&
+        letter_name(name, &l, b->here.row.uidvalidity) &&
+        fstatat(cur, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        struct kept_letter *k = keep(kept_of(b), m->uid);
+
+        m->internaldate = k->internaldate = mtime_of(&st);
+        k->dated = found = true;
+    }
+    arena_done(&a);
+    return found;
+}
+
+enum { WANT_BLOBS = WANT_HEADER | WANT_ENVELOPE | WANT_BODYSTRUCTURE | WANT_PARTS };
+
+static int read_file(struct mailbox *b, int fd, struct message *m, unsigned wanted,
+                     unsigned missing, struct err *err)
+{
+    struct mailbox_kept *kept = kept_of(b);
+    bool all = wanted & WANT_BLOBS;
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return err_os(err, "look at letter %u", m->uid);
+    int r = digest_read(&kept->digest, fd, (uint64_t)st.st_size, all, err);
+    if (r < 0)
+        return r;
+    struct kept_letter *k = keep(kept, m->uid);
+    if (missing & WANT_INTERNALDATE)
+        m->internaldate = mtime_of(&st);
+    k->internaldate = mtime_of(&st);
+    k->dated = true;
+    if (missing & WANT_SIZE) {
+        m->vsize = kept->digest.vsize;
+        m->crlf = kept->digest.crlf;
+    }
+    k->vsize = kept->digest.vsize;
+    k->crlf = kept->digest.crlf;
+    k->measured = true;
+    if (all) {
+        fill_in(&kept->digest, m);
+        keep_digest(kept, k);
+    }
+    return 0;
+}
+
+static void set_gone(struct message *m)
+{
+    m->gone = true;
+    m->header = m->envelope = m->bodystructure = m->parts = (struct str){"", 0};
+}
+
+int mailbox_find_out(struct mailbox *b, struct message *m, unsigned wanted, unsigned missing,
+                     struct err *err)
+{
+    struct letter_row l;
+    struct arena a;
+
+    if (missing == WANT_INTERNALDATE && find_date(b, m))
+        return 0;
+    arena_init(&a);
+    int fd = mailbox_open_uid(b, m->uid, &a, &l, err);
+    int r = fd < 0 ? fd : read_file(b, fd, m, wanted, missing, err);
+    close_fd(&fd);
+    arena_done(&a);
+    if (r >= 0)
+        return 0;
+    if (r == E_CORRUPT || r == E_BUSY)
+        return r;
+    set_gone(m);
+    return 0;
+}
+
+/* ---- writing ---- */
+
+static int put_blobs(struct mailbox *b, int64_t id, const struct kept_letter *k)
+{
+    struct str text = str_skip(buf_str(&b->kept->text), k->at);
+    int r;
+    struct db_stmt *s = index_statement(b->x, SQL_HEADER_PUT, &r, NULL);
+
+    if (!s)
+        return r;
+    db_bind_int(s, 1, id);
+    db_bind_blob(s, 2, str_first(text, k->header));
+    if ((r = db_run(s, NULL)) < 0 || !(s = index_statement(b->x, SQL_SUMMARY_PUT, &r, NULL)))
+        return r;
+    text = str_skip(text, k->header);
+    db_bind_int(s, 1, id);
+    db_bind_blob(s, 2, str_first(text, k->envelope));
+    text = str_skip(text, k->envelope);
+    db_bind_blob(s, 3, str_first(text, k->bodystructure));
+    text = str_skip(text, k->bodystructure);
+    db_bind_blob(s, 4, str_first(text, k->parts));
+    return db_run(s, NULL);
+}
+
+static int put_measure(struct mailbox *b, int64_t id, const struct kept_letter *k)
+{
+    int r;
+    struct db_stmt *s = index_statement(b->x, SQL_LETTER_MEASURED, &r, NULL);
+
+    if (!s)
+        return r;
+    db_bind_int(s, 1, id);
+    db_bind_int(s, 2, (int64_t)k->vsize);
+    db_bind_int(s, 3, k->crlf);
+    if ((r = db_run(s, NULL)) < 0)
+        return r;
+    if (db_changes(b->x->db)) {
+        b->here.row.unsized--;
+        b->here.row.octets += k->vsize;
+    }
+    return 0;
+}
+
+static int put_date(struct mailbox *b, int64_t id, const struct kept_letter *k)
+{
+    int r;
+    struct db_stmt *s = index_statement(b->x, SQL_LETTER_DATED, &r, NULL);
+
+    if (!s)
+        return r;
+    db_bind_int(s, 1, id);
+    db_bind_int(s, 2, k->internaldate);
+    return db_run(s, NULL);
+}
+
+static int put_all(struct mailbox *b)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < b->kept->n && r == 0; i++) {
+        const struct kept_letter *k = &b->kept->letters[i];
+        int64_t id = letter_id(b->here.row.id, k->uid);
+
+        if (k->digested)
+            r = put_blobs(b, id, k);
+        if (r == 0 && k->measured)
+            r = put_measure(b, id, k);
+        if (r == 0 && k->dated)
+            r = put_date(b, id, k);
+    }
+    return r;
+}
+
+/* In a transaction of its own: unless the folder is another one by now. */
+static int put_alone(struct mailbox *b)
+{
+    uint32_t uidvalidity = b->here.row.uidvalidity;
+    int64_t id = b->here.row.id;
+    int r;
+
+    if ((r = index_begin(b->x, NULL)) < 0 || (r = boxfolder_load(&b->here, NULL)) < 0)
+        return r;
+    if (b->here.row.uidvalidity != uidvalidity || b->here.row.id != id)
+        return 0;
+    if ((r = put_all(b)) < 0 || (r = boxfolder_write_row(&b->here, NULL)) < 0)
+        return r;
+    return index_commit(b->x, NULL);
+}
+
+void mailbox_keep(struct mailbox *b)
+{
+    if (!b->kept || b->kept->n == 0)
+        return;
+    int r = b->mode == MAILBOX_WRITE ? put_all(b) : put_alone(b);
+    if (b->mode == MAILBOX_READ)
+        index_rollback(b->x);
+    if (r == E_CORRUPT || b->mode == MAILBOX_WRITE)
+        mailbox_failed(b, r);
+    b->kept->n = 0;
+    buf_clear(&b->kept->text);
+}
