@@ -205,19 +205,30 @@ static bool scan_obs_zone(struct str *in, int *minutes)
     return true;
 }
 
+/* [ day-of-week "," ] date */
+static bool scan_day(struct str *in, struct date *d)
+{
+    struct str s = *in;
+
+    skip_cfws(&s);
+    if (scan_name(&s, days, 7, &d->weekday)) {
+        skip_cfws(&s);
+        scan_byte(&s, ',');
+        skip_cfws(&s);
+    }
+    if (!scan_date(&s, d))
+        return false;
+    *in = s;
+    return true;
+}
+
 /* date-time = [ day-of-week "," ] date time [CFWS]        RFC 5322 3.3 */
 bool date_parse(struct str s, int64_t *unix_s)
 {
     struct date d;
     int zone = 0;
 
-    skip_cfws(&s);
-    if (scan_name(&s, days, 7, &d.weekday)) {
-        skip_cfws(&s);
-        scan_byte(&s, ',');
-        skip_cfws(&s);
-    }
-    if (!scan_date(&s, &d))
+    if (!scan_day(&s, &d))
         return false;
     skip_cfws(&s);
     if (!scan_time(&s, &d))
@@ -229,5 +240,15 @@ bool date_parse(struct str s, int64_t *unix_s)
     if (s.n)
         return false;
     *unix_s = date_unix(&d) - zone * INT64_C(60);
+    return true;
+}
+
+bool date_parse_day(struct str s, int64_t *day)
+{
+    struct date d;
+
+    if (!scan_day(&s, &d))
+        return false;
+    *day = days_of(d.year, d.month, d.day);
     return true;
 }

@@ -26,4 +26,8 @@ void date_print(struct buf *out, int64_t unix_s);
  * the week is not checked against the date. */
 bool date_parse(struct str s, int64_t *unix_s);
 
+/* The day that a date-time names, since 1970, its time and zone disregarded (RFC 3501 6.4.4,
+ * SENTON); what stands behind the date may be anything. */
+bool date_parse_day(struct str s, int64_t *day);
+
 #endif

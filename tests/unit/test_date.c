@@ -124,13 +124,35 @@ static void refuses(void **state)
     }
 }
 
+static void days_as_written(void **state)
+{
+    static const struct {
+        struct str in;
+        int64_t want;
+    } rows[] = {
+        {STR_LIT("Thu, 1 Jan 1970 23:59:59 -1200"),    0    },
+        {STR_LIT(" (c) 1 Jan 1970 00:00:00 +1400"),    0    },
+        {STR_LIT("31 Dec 69 00:00 +0000"),             -1   },
+        {STR_LIT("Sun, 22 Nov 2026 at ten past nine"), 20779},
+        {STR_LIT("22 Nov 26"),                         20779},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int64_t day = -99;
+
+        assert_true(date_parse_day(rows[i].in, &day));
+        assert_int_equal(day, rows[i].want);
+        assert_false(date_parse_day(str_first(rows[i].in, 3), &day));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(prints),
-        cmocka_unit_test(each_day_and_back),
-        cmocka_unit_test(parses),
-        cmocka_unit_test(refuses),
+        cmocka_unit_test(prints),          cmocka_unit_test(each_day_and_back),
+        cmocka_unit_test(parses),          cmocka_unit_test(refuses),
+        cmocka_unit_test(days_as_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
