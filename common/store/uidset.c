@@ -220,12 +220,11 @@ bool uidset_has(const struct uidset *s, uint32_t uid)
     return i < s->n && s->ranges[i].first <= uid;
 }
 
-uint32_t uidset_nth(const struct uidset *s, uint32_t n)
+/* The range of the n-th, which there is. */
+static uint32_t range_of(const struct uidset *s, uint32_t n)
 {
     uint32_t low = 0, high = s->n;
 
-    if (!n || n > uidset_count(s))
-        return 0;
     while (low + 1 < high) { /* the last range with fewer than n before it */
         uint32_t mid = low + (high - low) / 2;
 
@@ -234,7 +233,31 @@ uint32_t uidset_nth(const struct uidset *s, uint32_t n)
         else
             high = mid;
     }
-    return s->ranges[low].first + (n - 1 - s->ranges[low].before);
+    return low;
+}
+
+uint32_t uidset_nth(const struct uidset *s, uint32_t n)
+{
+    if (!n || n > uidset_count(s))
+        return 0;
+    const struct uidrange *r = &s->ranges[range_of(s, n)];
+
+    return r->first + (n - 1 - r->before);
+}
+
+void uidset_slice(const struct uidset *s, uint32_t n, uint32_t count, struct uidset *out)
+{
+    if (!n || n > uidset_count(s) || !count)
+        return;
+    uint32_t last = count - 1 < uidset_count(s) - n ? n + (count - 1) : uidset_count(s);
+    uint32_t last_uid = uidset_nth(s, last);
+
+    for (uint32_t i = range_of(s, n); i < s->n && s->ranges[i].first <= last_uid; i++) {
+        const struct uidrange *r = &s->ranges[i];
+        uint32_t first = r->before < n ? r->first + (n - 1 - r->before) : r->first;
+
+        uidset_add(out, first, r->last < last_uid ? r->last : last_uid);
+    }
 }
 
 uint32_t uidset_upto(const struct uidset *s, uint32_t uid)

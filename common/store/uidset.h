@@ -39,6 +39,8 @@ uint32_t uidset_nth(const struct uidset *s, uint32_t n); /* from 1; 0 where ther
 uint32_t uidset_rank(const struct uidset *s,
                      uint32_t uid); /* from 1; 0 where it is not in the set  */
 uint32_t uidset_upto(const struct uidset *s, uint32_t uid); /* how many are <= uid */
+/* The n-th and `count - 1` more behind it, added to *out. */
+void uidset_slice(const struct uidset *s, uint32_t n, uint32_t count, struct uidset *out);
 uint32_t uidset_last(const struct uidset *s); /* 0 when empty                          */
 
 /* "1:3,7": RFC 3501 sequence-set; nothing for an empty set. */

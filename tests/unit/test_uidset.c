@@ -55,6 +55,21 @@ static void is_model(const struct uidset *s, const bool *model)
     assert_int_equal(uidset_nth(s, seen + 1), 0);
 }
 
+static void slices(const struct uidset *s)
+{
+    uint32_t all = uidset_count(s);
+
+    for (uint32_t n = 1; n <= all; n += 7) {
+        struct uidset part = {0};
+
+        uidset_slice(s, n, 10, &part);
+        assert_int_equal(uidset_count(&part), all - n + 1 < 10 ? all - n + 1 : 10);
+        for (uint32_t i = 1; i <= uidset_count(&part); i++)
+            assert_int_equal(uidset_nth(&part, i), uidset_nth(s, n + i - 1));
+        uidset_done(&part);
+    }
+}
+
 static uint32_t any(uint32_t below)
 {
     return (uint32_t)random() % below;
@@ -119,6 +134,7 @@ static void like_a_bitmap(uint32_t base)
                 add_or_remove(&s, model, any(2));
         }
         is_model(&s, model);
+        slices(&s);
         uidset_copy(&copy, &s);
         is_model(&copy, model);
     }
