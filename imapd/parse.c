@@ -56,6 +56,7 @@ static const struct row rows[] = {
     {STR_LIT("CLOSE"),        VERB_CLOSE,        SELECTED, PLAIN,    parse_nothing         },
     {STR_LIT("UNSELECT"),     VERB_UNSELECT,     SELECTED, PLAIN,    parse_nothing         }, /* RFC 3691 */
     {STR_LIT("EXPUNGE"),      VERB_EXPUNGE,      SELECTED, WITH_UID, parse_expunge         }, /* RFC 4315 */
+    {STR_LIT("SEARCH"),       VERB_SEARCH,       SELECTED, WITH_UID, parse_search          }, /* also RFC 4731 */
     {STR_LIT("FETCH"),        VERB_FETCH,        SELECTED, WITH_UID, parse_fetch           },
     {STR_LIT("STORE"),        VERB_STORE,        SELECTED, WITH_UID, parse_store           },
     {STR_LIT("COPY"),         VERB_COPY,         SELECTED, WITH_UID, parse_copy            },

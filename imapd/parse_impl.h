@@ -35,6 +35,9 @@ bool parse_lsub(struct str *in, struct arena *a, struct command *out, const char
 /* parse_fetch.c */
 bool parse_fetch(struct str *in, struct arena *a, struct command *out, const char **why);
 
+/* parse_search.c */
+bool parse_search(struct str *in, struct arena *a, struct command *out, const char **why);
+
 /* parse_letters.c: what else is done to letters */
 bool parse_store(struct str *in, struct arena *a, struct command *out, const char **why);
 bool parse_copy(struct str *in, struct arena *a, struct command *out, const char **why);
