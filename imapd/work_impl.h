@@ -39,8 +39,8 @@ struct work {
     struct run *run; /* a command under way, or the last one's words */
 };
 
-/* Changes of our own that need not be told: letters up to `upto` (and above the neighbour
- * before) are known as they are at `modseq`. */
+/* Changes of our own that need not be told: of the letters that were asked for, those up to
+ * `upto` (and above the neighbour before) are known as they are at `modseq`. */
 struct quiet {
     uint32_t upto;
     uint64_t modseq;

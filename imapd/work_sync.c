@@ -20,7 +20,8 @@ static bool is_quiet(const struct run *run, unsigned *at, const struct message *
 {
     while (*at < run->nquiet && run->quiet[*at].upto < m->uid)
         (*at)++;
-    return *at < run->nquiet && m->modseq <= run->quiet[*at].modseq;
+    return *at < run->nquiet && m->modseq <= run->quiet[*at].modseq &&
+           uidset_has(&run->asked, m->uid);
 }
 
 /* 1: all told, 0: there are more, negative: failed. */
@@ -142,6 +143,8 @@ static int read_mailbox(struct step *s)
 {
     int code = step_begin(s, MAILBOX_READ);
 
+    if (code == 0) /* the command may have changed it in this step */
+        code = mailbox_state(s->w->box, 0, &s->state, &s->err);
     if (code < 0)
         return code;
     if (!s->run->sync.begun) {
