@@ -159,8 +159,8 @@ static bool scan_set(struct search_reader *r, struct str *in, struct search_key 
 }
 
 /* search-modsequence = "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer
- * entry-type-req = "priv" / "shared" / "all". Ours are of letters, not of single flags: a server
- * like that MUST ignore the entry (RFC 7162 3.1.5). */
+ * entry-type-req = "priv" / "shared" / "all". Ours are of letters, not of single flags: a
+ * server like that MUST ignore the entry (RFC 7162 3.1.5). */
 static bool scan_modseq(struct search_reader *r, struct str *in, struct search_key *k)
 {
     struct str name;
