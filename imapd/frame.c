@@ -327,6 +327,12 @@ enum frame_event frame_line(struct frame *f, size_t max, struct str *line)
     return event;
 }
 
+void frame_trust(struct frame *f)
+{
+    forget_command(f);
+    f->stranger = false;
+}
+
 void frame_restart(struct frame *f)
 {
     wipe(&f->in);

@@ -60,6 +60,7 @@ void frame_refuse(struct frame *f);
 /* A line that is not a command: the answer to a challenge, DONE. FRAME_COMMAND: *line without
  * CRLF, valid until the next call; FRAME_MORE, FRAME_BAD, and FRAME_TOO_LONG above `max`. */
 enum frame_event frame_line(struct frame *f, size_t max, struct str *line);
+void frame_trust(struct frame *f);      /* logged in: what was said until now is wiped */
 void frame_restart(struct frame *f);    /* TLS: what was read ahead is gone (T02) */
 bool frame_idle(const struct frame *f); /* nothing half read */
 void frame_rest(struct frame *f);       /* gives idle memory back */

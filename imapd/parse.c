@@ -126,6 +126,16 @@ bool parse_append(struct str text, struct arena *a, struct command *out, const c
     return parse_all(text, a, out, why) && out->verb == VERB_APPEND;
 }
 
+/* "APPEND" SP literal, so far */
+bool parse_append_name(struct str text)
+{
+    struct command c = {.verb = VERB_NONE};
+    const char *why;
+
+    return scan_begin(&text, &c, &why) && c.verb == VERB_APPEND &&
+           scan_word(&text, STR(" {")) && str_find(text, '}') + 1 == text.n;
+}
+
 void parse_begin(struct str text, struct command *out)
 {
     const char *why;

@@ -17,6 +17,9 @@ bool parse_command(struct str text, struct arena *a, struct command *out, const 
 /* APPEND up to its literal's "{n}" (see FRAME_LITERAL). */
 bool parse_append(struct str text, struct arena *a, struct command *out, const char **why);
 
+/* Is the literal that is announced there not the letter but the name of the mailbox? */
+bool parse_append_name(struct str text);
+
 /* Tag and verb of a command that is still being sent (FRAME_LITERAL) or cannot be read:
  * VERB_NONE and an empty tag where they cannot be told. */
 void parse_begin(struct str text, struct command *out);
