@@ -200,7 +200,7 @@ static int find_size(const struct letter *l, uint64_t *size)
 /* Of the letter itself: no tree is needed. */
 static int find_own(struct letter *l, enum section_text text, struct text *out)
 {
-    uint64_t size;
+    uint64_t size = 0;
     int code = find_size(l, &size);
 
     if (code < 0)
