@@ -39,10 +39,13 @@ static void resolve_recent(struct step *s, struct search_key *key)
 
 static bool resolve_sets(struct step *s)
 {
-    for (struct search_set *set = s->c->search.sets; set; set = set->next)
-        if (!view_resolve(&s->w->view, &set->set, set->uid, &set->key->uids))
-            return false;
-    return true;
+    bool good = true;
+
+    for (struct search_set *set = s->c->search.sets; set && good; set = set->next)
+        good = view_resolve(&s->w->view, &set->set, set->uid, &set->key->uids);
+    for (struct search_set *set = s->c->search.sets; set && !good; set = set->next)
+        uidset_done(&set->key->uids);
+    return good;
 }
 
 static struct hunt *prepare(struct step *s)

@@ -43,16 +43,8 @@ static struct store *begin(struct step *s)
 /* The next letters of todo, which loses them. Not empty. */
 static void take_portion(struct run *run, struct uidset *out)
 {
-    uint32_t last = uidset_nth(&run->todo, WORK_STORE_LETTERS);
-
-    uidset_copy(out, &run->todo);
-    if (!last) {
-        uidset_clear(&run->todo);
-        return;
-    }
-    if (last < UINT32_MAX)
-        uidset_remove(out, last + 1, UINT32_MAX);
-    uidset_remove(&run->todo, 1, last);
+    uidset_slice(&run->todo, 1, WORK_STORE_LETTERS, out);
+    uidset_remove(&run->todo, 1, uidset_last(out));
 }
 
 /* Before their mod-sequence is written over. */

@@ -185,7 +185,8 @@ static inline const char *client_append(struct client *c, const char *head, stru
     return buf_c(&c->out);
 }
 
-#define assert_says(client, text, want) assert_string_equal(client_run((client), (text)), (want))
+#define assert_says(client, text, want) \
+    assert_string_equal(client_run((client), (text)), (want))
 
 /* The number behind `word` in what was said last. */
 static inline uint64_t client_number(struct client *c, const char *word)

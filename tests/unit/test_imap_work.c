@@ -1,8 +1,8 @@
 /* What each command says about a mailbox, on a Maildir in a directory of its own. */
 #include "imap_work_world.h"
 
-#define LETTER(subject, body)                                                             \
-    STR("From: Ann <ann@example.test>\nTo: bob@example.test\nSubject: " subject          \
+#define LETTER(subject, body)                                                   \
+    STR("From: Ann <ann@example.test>\nTo: bob@example.test\nSubject: " subject \
         "\nDate: Mon, 7 Feb 2022 21:52:25 +0000\nMessage-ID: <" subject "@x.test>\n\n" body)
 
 struct fixture {
@@ -59,8 +59,9 @@ static void test_select(void **state)
 
     put(f, 3);
     client_run(&f->c, "SELECT INBOX");
-    assert_has(&f->c, "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\n"
-                      "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] ");
+    assert_has(&f->c,
+               "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\n"
+               "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] ");
     assert_has(&f->c, "* 3 EXISTS\n* 3 RECENT\n* OK [UNSEEN 1] ");
     assert_has(&f->c, "* OK [UIDVALIDITY ");
     assert_has(&f->c, "* OK [UIDNEXT 4] ");
@@ -135,20 +136,22 @@ static void test_fetch(void **state)
     assert_says(&f->c, "FETCH 1:* (UID FLAGS)",
                 "* 1 FETCH (UID 1 FLAGS (\\Recent))\n* 2 FETCH (UID 2 FLAGS (\\Recent))\nOK\n");
     assert_says(&f->c, "UID FETCH 2:9 (RFC822.SIZE)",
-                "* 2 FETCH (UID 2 RFC822.SIZE 151)\nOK\n");
+                "* 2 FETCH (UID 2 RFC822.SIZE 138)\nOK\n");
     assert_says(&f->c, "UID FETCH 7 FLAGS", "OK\n");
     assert_says(&f->c, "FETCH 3 FLAGS", "BAD\n");
     assert_says(&f->c, "FETCH 2 BODY.PEEK[TEXT]", "* 2 FETCH (BODY[TEXT] {6}\na\nb\n)\nOK\n");
-    assert_says(&f->c, "FETCH 2 (BODY.PEEK[HEADER.FIELDS (subject X-None)] BODY.PEEK[TEXT]<1.2>)",
+    assert_says(&f->c,
+                "FETCH 2 (BODY.PEEK[HEADER.FIELDS (subject X-None)] BODY.PEEK[TEXT]<1.2>)",
                 "* 2 FETCH (BODY[HEADER.FIELDS (subject X-None)] {16}\nSubject: two\n\n "
                 "BODY[TEXT]<1> {2}\n\n)\nOK\n");
     assert_says(&f->c, "FETCH 1 FLAGS", "* 1 FETCH (FLAGS (\\Recent))\nOK\n");
     client_run(&f->c, "FETCH 1 ENVELOPE");
-    assert_has(&f->c,
-               "* 1 FETCH (ENVELOPE (\"Mon, 7 Feb 2022 21:52:25 +0000\" \"one\" ((\"Ann\" NIL "
-               "\"ann\" \"example.test\")) ((\"Ann\" NIL \"ann\" \"example.test\")) ((\"Ann\" "
-               "NIL \"ann\" \"example.test\")) ((NIL NIL \"bob\" \"example.test\")) NIL NIL NIL "
-               "\"<one@x.test>\"))\nOK\n");
+    assert_has(
+        &f->c,
+        "* 1 FETCH (ENVELOPE (\"Mon, 7 Feb 2022 21:52:25 +0000\" \"one\" ((\"Ann\" NIL "
+        "\"ann\" \"example.test\")) ((\"Ann\" NIL \"ann\" \"example.test\")) ((\"Ann\" "
+        "NIL \"ann\" \"example.test\")) ((NIL NIL \"bob\" \"example.test\")) NIL NIL NIL "
+        "\"<one@x.test>\"))\nOK\n");
     client_run(&f->c, "FETCH 1 (BODY BODYSTRUCTURE)");
     assert_has(&f->c, "BODY (\"TEXT\" \"PLAIN\" ");
     assert_has(&f->c, "BODYSTRUCTURE (\"TEXT\" \"PLAIN\" ");
@@ -172,16 +175,16 @@ static void test_reading_marks_seen(void **state)
     put(f, 3);
     client_run(&f->c, "SELECT INBOX");
     client_run(&f->d, "SELECT INBOX");
-    assert_says(&f->c, "FETCH 1 BODY[TEXT]",
-                "* 1 FETCH (BODY[TEXT] {6}\ntext\n)\n* 1 FETCH (FLAGS (\\Recent \\Seen))\nOK\n");
+    assert_says(
+        &f->c, "FETCH 1 BODY[TEXT]",
+        "* 1 FETCH (BODY[TEXT] {6}\ntext\n)\n* 1 FETCH (FLAGS (\\Recent \\Seen))\nOK\n");
     assert_says(&f->c, "FETCH 1 BODY[TEXT]", "* 1 FETCH (BODY[TEXT] {6}\ntext\n)\nOK\n");
     assert_says(&f->c, "FETCH 2 (FLAGS RFC822.TEXT)",
                 "* 2 FETCH (FLAGS (\\Recent \\Seen) RFC822.TEXT {6}\ntext\n)\n"
                 "* 2 FETCH (FLAGS (\\Recent \\Seen))\nOK\n");
     client_run(&f->c, "FETCH 3 (BODY.PEEK[] RFC822.HEADER)");
     assert_lacks(&f->c, "Seen");
-    assert_says(&f->d, "NOOP",
-                "* 1 FETCH (FLAGS (\\Seen))\n* 2 FETCH (FLAGS (\\Seen))\nOK\n");
+    assert_says(&f->d, "NOOP", "* 1 FETCH (FLAGS (\\Seen))\n* 2 FETCH (FLAGS (\\Seen))\nOK\n");
     client_run(&f->d, "EXAMINE INBOX");
     assert_says(&f->d, "FETCH 3 BODY[TEXT]", "* 3 FETCH (BODY[TEXT] {6}\ntext\n)\nOK\n");
 }
@@ -200,9 +203,11 @@ static void test_changedsince(void **state)
              (unsigned long long)modseq);
     assert_says(&f->c, text, "OK\n");
     client_run(&f->c, "STORE 2 +FLAGS (\\Flagged)");
-    assert_true(client_number(&f->c, "* 2 FETCH (UID 2 FLAGS (\\Recent \\Flagged) MODSEQ (") > modseq);
+    assert_true(client_number(&f->c, "* 2 FETCH (UID 2 FLAGS (\\Recent \\Flagged) MODSEQ (") >
+                modseq);
     client_run(&f->c, text);
-    assert_true(client_number(&f->c, "* 2 FETCH (FLAGS (\\Recent \\Flagged) MODSEQ (") > modseq);
+    assert_true(client_number(&f->c, "* 2 FETCH (FLAGS (\\Recent \\Flagged) MODSEQ (") >
+                modseq);
     assert_lacks(&f->c, "* 1 FETCH");
 }
 
@@ -229,8 +234,9 @@ static void test_store(void **state)
     assert_says(&f->c, "STORE 2:3 +FLAGS.SILENT (\\Flagged)",
                 "* 2 FETCH (FLAGS (\\Recent \\Answered \\Flagged))\n"
                 "* 1 FETCH (FLAGS (\\Recent \\Seen))\nOK\n");
-    assert_says(&f->d, "NOOP",
-                "* 2 FETCH (FLAGS (\\Answered \\Flagged))\n* 3 FETCH (FLAGS (\\Flagged))\nOK\n");
+    assert_says(
+        &f->d, "NOOP",
+        "* 2 FETCH (FLAGS (\\Answered \\Flagged))\n* 3 FETCH (FLAGS (\\Flagged))\nOK\n");
     assert_says(&f->d, "STORE 4 +FLAGS (\\Seen)", "BAD\n");
     assert_says(&f->d, "UID STORE 4 +FLAGS (\\Seen)", "OK\n");
 }
@@ -253,7 +259,7 @@ static void test_keywords(void **state)
         snprintf(text, sizeof(text), "STORE 1 FLAGS.SILENT (word%d)", i);
         client_run(&f->d, text);
     }
-    assert_has(&f->d, "\\Draft)] ");
+    assert_has(&f->d, " word25)] ");
     assert_says(&f->d, "STORE 1 FLAGS (more)", "NO [LIMIT]\n");
     assert_says(&f->d, "FETCH 1 FLAGS", "* 1 FETCH (FLAGS (word25))\nOK\n");
 }
@@ -309,7 +315,7 @@ static void test_many(void **state)
     }
     assert_int_equal(n, MANY);
     assert_true(str_eq(in, STR("OK\n")));
-    client_run(&f->d, "FETCH 1:* (FLAGS UID ENVELOPE)");
+    client_run(&f->d, "FETCH 1:* (UID FLAGS BODY.PEEK[HEADER.FIELDS (From To Subject Date)])");
     assert_true(f->d.steps > 1);
     client_run(&f->d, "STORE 1:* +FLAGS (\\Deleted)");
     client_run(&f->d, "EXPUNGE");
@@ -366,7 +372,8 @@ static void test_copy(void **state)
     assert_says(&f->c, "CREATE Box", "OK\n");
     client_run(&f->d, "STATUS Box (UIDVALIDITY)");
     uint64_t uidvalidity = client_number(&f->d, "UIDVALIDITY ");
-    snprintf(want, sizeof(want), "OK [COPYUID %llu 2:3 1:2]\n", (unsigned long long)uidvalidity);
+    snprintf(want, sizeof(want), "OK [COPYUID %llu 2:3 1:2]\n",
+             (unsigned long long)uidvalidity);
     assert_says(&f->c, "COPY 2:3 Box", want);
     assert_says(&f->c, "UID COPY 77 Box", "OK\n");
     assert_says(&f->c, "COPY 4 Box", "BAD\n");
@@ -397,8 +404,7 @@ static void test_news(void **state)
     assert_says(&f->d, "NOOP", "* 2 EXISTS\n* 0 RECENT\nOK\n");
     put(f, 1);
     assert_string_equal(client_sync(&f->d), "* 3 EXISTS\r\n* 1 RECENT\r\nOK\n");
-    assert_says(&f->c, "FETCH 1 (UID)",
-                "* 1 FETCH (UID 1)\n* 3 EXISTS\n* 3 RECENT\nOK\n");
+    assert_says(&f->c, "FETCH 1 (UID)", "* 1 FETCH (UID 1)\n* 3 EXISTS\n* 3 RECENT\nOK\n");
     assert_true(str_eq(work_folder(f->c.work), STR("INBOX")));
     assert_true(str_eq(work_maildir(f->c.work), STR(ALICE)));
     assert_true(work_modseq(f->c.work) > 0);
@@ -462,11 +468,13 @@ static void test_list_extended(void **state)
     client_run(&f->c, "CREATE Moo");
     client_run(&f->c, "SUBSCRIBE Foo/Baz");
     client_run(&f->c, "SUBSCRIBE Gone/Away");
+    client_run(&f->c, "UNSUBSCRIBE INBOX");
     /* RFC 5258 5, example 8 */
-    assert_says(&f->c, "LIST (SUBSCRIBED) \"\" *",
-                "* LIST (\\HasNoChildren \\Subscribed) \"/\" Foo/Baz\n"
-                "* LIST (\\NonExistent \\Noselect \\HasNoChildren \\Subscribed) \"/\" Gone/Away\n"
-                "OK\n");
+    assert_says(
+        &f->c, "LIST (SUBSCRIBED) \"\" *",
+        "* LIST (\\HasNoChildren \\Subscribed) \"/\" Foo/Baz\n"
+        "* LIST (\\NonExistent \\Noselect \\HasNoChildren \\Subscribed) \"/\" Gone/Away\n"
+        "OK\n");
     assert_says(&f->c, "LIST (SUBSCRIBED) \"\" %", "OK\n");
     assert_says(&f->c, "LIST (SUBSCRIBED RECURSIVEMATCH) \"\" %",
                 "* LIST (\\HasChildren) \"/\" Foo (\"CHILDINFO\" (\"SUBSCRIBED\"))\n"
@@ -479,7 +487,8 @@ static void test_list_extended(void **state)
     assert_says(&f->c, "LSUB \"\" *",
                 "* LSUB () \"/\" Foo/Baz\n* LSUB () \"/\" Gone/Away\nOK\n");
     assert_says(&f->c, "LSUB \"\" %",
-                "* LSUB (\\Noselect) \"/\" Foo\n* LSUB (\\Noselect) \"/\" Gone\nOK\n");
+                "* LSUB (\\Noselect) \"/\" Foo\n* LSUB (\\Noselect) "
+                "\"/\" Gone\nOK\n");
     assert_says(&f->c, "UNSUBSCRIBE Foo/Baz", "OK\n");
     assert_says(&f->c, "LIST (SUBSCRIBED) \"\" Foo*", "OK\n");
 }
@@ -493,8 +502,9 @@ static void test_status(void **state)
     client_run(&f->d, "SELECT INBOX");
     client_run(&f->d, "STORE 2 +FLAGS.SILENT (\\Seen \\Deleted)");
     client_run(&f->c, "STATUS INBOX (MESSAGES RECENT UIDNEXT UNSEEN SIZE)");
-    assert_string_equal(buf_c(&f->c.out),
-                        "* STATUS INBOX (MESSAGES 2 RECENT 0 UIDNEXT 3 UNSEEN 1 SIZE 302)\nOK\n");
+    assert_string_equal(
+        buf_c(&f->c.out),
+        "* STATUS INBOX (MESSAGES 2 RECENT 0 UIDNEXT 3 UNSEEN 1 SIZE 276)\nOK\n");
     assert_says(&f->c, "STATUS Nowhere (MESSAGES)", "NO [NONEXISTENT]\n");
     assert_says(&f->c, "LIST \"\" * RETURN (STATUS (MESSAGES UNSEEN))",
                 "* LIST (\\HasNoChildren) \"/\" INBOX\n* STATUS INBOX (MESSAGES 2 UNSEEN 1)\n"
@@ -517,7 +527,7 @@ static void test_append(void **state)
     }
     client_run(&f->c, "FETCH 2 (FLAGS BODY.PEEK[])");
     assert_has(&f->c, "$Work");
-    assert_has(&f->c, "BODY[] {33}\nSubject: x\n\nline\n.\nbare\nend)\n");
+    assert_has(&f->c, "BODY[] {32}\nSubject: x\n\nline\n.\nbare\nend)\n");
     client_append(&f->c, "APPEND Nowhere ", str_c(letter), 100);
     assert_string_equal(buf_c(&f->c.out), "NO [TRYCREATE]\n");
     client_append(&f->c, "APPEND INBOX ", STR("a\0b"), 100);
