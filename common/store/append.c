@@ -18,8 +18,10 @@
 #include "store/dir.h"
 #include "store/lines.h"
 #include "store/mailbox_impl.h"
+#include "store/mailboxes_impl.h"
 #include "store/maildir.h"
 #include "store/stage.h"
+#include "store/tree.h"
 #include "store/unfinished.h"
 #include "store/usage.h"
 #include "sys/clock.h"
@@ -73,7 +75,7 @@ static int find_folder(struct append *a, int root, struct err *err)
     struct buf path;
     struct str folder = str_c(a->folder);
 
-    if (str_eq_nocase(folder, STR("INBOX")) && !maildir_whole(root, a->maildir)) {
+    if (str_eq(folder, STR("INBOX")) && !maildir_whole(root, a->maildir)) {
         int r = maildir_make(root, a->maildir, err);
 
         if (r < 0)
@@ -85,6 +87,20 @@ static int find_folder(struct append *a, int root, struct err *err)
                  : err_set(err, E_NOT_FOUND, "there is no such folder");
     buf_done(&path);
     return a->tmp < 0 ? a->tmp : 0;
+}
+
+/* The one that the index knows; any where there can be no such folder. */
+static char *spelling_of(struct str folder)
+{
+    char path[TREE_PATH_BYTES];
+    struct str name = folder;
+    struct arena arena;
+
+    arena_init(&arena);
+    tree_name(folder, &arena, &name, path);
+    char *out = copy_str(name);
+    arena_done(&arena);
+    return out;
 }
 
 int append_open(struct mailboxes *all, struct str maildir, struct str folder, uint64_t octets,
@@ -100,7 +116,7 @@ int append_open(struct mailboxes *all, struct str maildir, struct str folder, ui
     a->all = all;
     a->tmp = a->file.fd = -1;
     a->maildir = copy_str(maildir);
-    a->folder = copy_str(folder);
+    a->folder = spelling_of(folder);
 
     int r = root < 0 ? root : find_folder(a, root, err);
     if (r == 0)
@@ -255,6 +271,8 @@ static int insert(struct append *a, struct boxfolder *f, struct appended *v, str
     r = boxfolder_insert(f, &l, err);
     if (r == 0)
         r = boxfolder_save(f, err);
+    if (r == 0 && !mailboxes_current(a->all, f->x))
+        r = err_set(err, E_UNAVAILABLE, "the index was begun anew by another");
     if (r < 0) {
         renameat(cur, name, a->tmp, a->file.name);
         return r;
@@ -286,6 +304,18 @@ static int commit_in(struct append *a, struct index *x, struct appended *v, stru
     return r;
 }
 
+static int commit_once(struct append *a, struct appended *v, struct err *err)
+{
+    struct index *x;
+    int r = mailboxes_take(a->all, str_c(a->maildir), &x, err);
+
+    if (r < 0)
+        return r;
+    r = commit_in(a, x, v, err);
+    mailboxes_give(a->all, x, r);
+    return r;
+}
+
 int append_commit(struct append *a, uint32_t flags, const struct str *keywords,
                   unsigned nkeywords, int64_t internaldate, uint32_t *uid,
                   uint32_t *uidvalidity, struct err *err)
@@ -295,15 +325,12 @@ int append_commit(struct append *a, uint32_t flags, const struct str *keywords,
                          .keywords = keywords,
                          .nkeywords = nkeywords,
                          .internaldate = internaldate == INT64_MIN ? now : internaldate};
-    struct index *x;
     int r = finish_file(a, v.internaldate, err);
 
     if (r == 0)
-        r = mailboxes_take(a->all, str_c(a->maildir), &x, err);
-    if (r < 0)
-        return r;
-    r = commit_in(a, x, &v, err);
-    mailboxes_give(a->all, x, r);
+        r = commit_once(a, &v, err);
+    if (a->in_tmp && (r == E_CORRUPT || r == E_UNAVAILABLE)) /* by now there is another index */
+        r = commit_once(a, &v, err);
     if (a->in_tmp) /* it is not in the folder */
         return r;
     a->has_reserved = false;

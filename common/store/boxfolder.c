@@ -108,7 +108,7 @@ int boxfolder_load(struct boxfolder *f, struct err *err)
         db_reset(s);
     }
     f->saved = f->row;
-    f->keywords_changed = f->cur_touched = f->cur_sync = f->new_touched = false;
+    f->renewed = f->keywords_changed = f->cur_touched = f->cur_sync = f->new_touched = false;
     return r < 0 ? r : 0;
 }
 

@@ -193,6 +193,7 @@ static int renew(struct boxfolder *f, const struct folder *file, struct err *err
     row->cur_look = row->new_look = 0;
     snprintf(row->boot, sizeof(row->boot), "%s", f->all->boot);
     f->modseq = row->modseq; /* nobody has it yet */
+    f->renewed = true;
     return boxfolder_write_file(f, 0, err);
 }
 

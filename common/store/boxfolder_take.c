@@ -348,11 +348,13 @@ static bool has_moved(struct take *t, const struct known *k)
     return moved;
 }
 
+/* Where the index is from before a power cut, those below UIDNEXT too: somebody may have been
+ * told their UIDs. */
 static bool was_given(const struct take *t, uint32_t uid, uint32_t uidnext)
 {
     uint64_t most = (uint64_t)t->f->row.uid_mark + TAKE_UID_LEAP;
 
-    return (t->cold || uid >= uidnext) && uid < most && uid <= MAILBOX_UID_MAX;
+    return (t->cold || t->f->renewed || uid >= uidnext) && uid < most && uid <= MAILBOX_UID_MAX;
 }
 
 static int insert_found(struct take *t, const struct found *found, struct err *err)

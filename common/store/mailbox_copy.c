@@ -112,14 +112,36 @@ static uint32_t mapped(const struct copy *c, uint32_t keywords)
     return out;
 }
 
-static struct letter_row new_row(const struct copy *c, const struct letter_row *l,
-                                 char unique[NAME_BYTES + 1])
+/* Where the strings of a new row are. */
+struct new_text {
+    char unique[NAME_BYTES + 1], emailid[NAME_UIDL_BYTES];
+};
+
+/* A copy is a letter of its own, but its EMAILID stays (RFC 8474 5.1). */
+static void name_copy(const struct copy *c, struct letter_row *n, struct new_text *t)
 {
-    struct letter_row n = *l;
+    struct buf text;
     struct id id;
 
+    if (!n->emailid.p) {
+        buf_init(&text, sizeof(t->emailid));
+        buf_add_byte(&text, 'M');
+        name_uidl_hash(&text, n->unique);
+        memcpy(t->emailid, buf_str(&text).p, buf_str(&text).n);
+        n->emailid = (struct str){t->emailid, buf_str(&text).n};
+        buf_done(&text);
+    }
     clock_new_id(&id);
-    n.unique = name_unique(unique, &id, mailboxes_host(c->to->all));
+    n->unique = name_unique(t->unique, &id, mailboxes_host(c->to->all));
+}
+
+static struct letter_row new_row(const struct copy *c, const struct letter_row *l,
+                                 struct new_text *t)
+{
+    struct letter_row n = *l;
+
+    if (!c->move)
+        name_copy(c, &n, t);
     n.rest = (struct str){0};
     n.form = l->has_vsize ? FORM_USUAL : FORM_USUAL & ~(unsigned)FORM_VSIZE;
     n.uid = c->next_uid;
@@ -219,7 +241,7 @@ static int note(struct copy *c, const struct letter_row *l, const struct letter_
 /* Its row says a name that is not there: another program renamed or removed it just now. */
 static int copy_again(struct copy *c, uint32_t uid, struct err *err)
 {
-    char unique[NAME_BYTES + 1];
+    struct new_text text;
     struct letter_row l, n;
     struct arena a;
     int r = c->looked ? 0 : boxfolder_take_all(c->from, err);
@@ -230,7 +252,7 @@ static int copy_again(struct copy *c, uint32_t uid, struct err *err)
     arena_init(&a);
     r = boxfolder_letter(c->from, uid, &a, &l, err);
     if (r == 0) {
-        n = new_row(c, &l, unique);
+        n = new_row(c, &l, &text);
         r = place(c, &l, &n, err);
     }
     if (r == 0)
@@ -242,8 +264,8 @@ static int copy_again(struct copy *c, uint32_t uid, struct err *err)
 static int copy_one(void *arg, struct letter_row *l, struct err *err)
 {
     struct copy *c = arg;
-    char unique[NAME_BYTES + 1];
-    struct letter_row n = new_row(c, l, unique);
+    struct new_text text;
+    struct letter_row n = new_row(c, l, &text);
     int r = place(c, l, &n, err);
 
     if (r == E_NOT_FOUND)

@@ -87,6 +87,7 @@ struct boxfolder {
     struct arena text;                    /* the keywords' */
     struct str keywords[FOLDER_KEYWORDS]; /* words; empty: the letter is free */
     bool keywords_changed;
+    bool renewed;     /* index.db may be from before: rows of letters may be missing */
     uint64_t modseq;  /* of this transaction; 0: none taken yet */
     bool cur_touched; /* names in cur/ were changed by us */
     bool cur_sync;    /* and must be durable before the commit */
