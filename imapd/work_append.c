@@ -42,6 +42,8 @@ enum work_state work_append(struct step *s)
     struct draft *d = s->run->state;
     int code = 0;
 
+    if (s->r->append_cancel)
+        return work_ok(s, "given up"); /* and the draft with the run */
     if (!d) {
         d = ARENA_NEW(&s->run->arena, struct draft);
         s->run->state = d;

@@ -22,6 +22,8 @@ enum work_state work_create(struct step *s)
     struct arena a;
     int code;
 
+    if (s->c->create.has_use && s->c->create.use == USE_NONE)
+        return work_say(s, WORK_NO, STR("USEATTR"), "A mailbox cannot be for that here");
     arena_init(&a);
     code = folders_create(s->w->all, maildir(s), s->c->mailbox,
                           s->c->create.has_use ? s->c->create.use : USE_NONE, id, &a, &s->err);
