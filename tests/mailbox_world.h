@@ -5,10 +5,13 @@
 #ifndef POSTA_TESTS_MAILBOX_WORLD_H
 #define POSTA_TESTS_MAILBOX_WORLD_H
 
+#include "base/ascii.h"
 #include "store/index.h"
 #include "store/mailbox.h"
 #include "store/name.h"
 #include "store_world.h"
+
+#include <time.h>
 
 #define ALICE  "mail/example.test/alice"
 #define LETTER "Subject: x\n\nx\n" /* 14 octets, 3 lines */
@@ -69,11 +72,61 @@ static inline const char *path_in(char path[WORLD_BYTES], const char *name)
     return path;
 }
 
+/* Tests change more in a tick than the clock of mtimes can tell apart; here it never is the
+ * same twice. */
+static inline void tick(struct fixture *f)
+{
+    static time_t now = 1000000000;
+    const struct timespec times[2] = {{.tv_sec = ++now}, {.tv_sec = now}};
+    char path[WORLD_BYTES];
+
+    utimensat(f->w.fd, path_in(path, "cur"), times, 0);
+    utimensat(f->w.fd, path_in(path, "new"), times, 0);
+}
+
+/* As other programs do it. */
 static inline void put(struct fixture *f, const char *name, const char *text)
 {
     char path[WORLD_BYTES];
 
     world_write(&f->w, path_in(path, name), str_c(text));
+    tick(f);
+}
+
+static inline void move(struct fixture *f, const char *from, const char *to)
+{
+    char old[WORLD_BYTES], new[WORLD_BYTES];
+
+    assert_int_equal(renameat(f->w.fd, path_in(old, from), f->w.fd, path_in(new, to)), 0);
+    tick(f);
+}
+
+static inline void take_away(struct fixture *f, const char *name)
+{
+    char path[WORLD_BYTES];
+
+    assert_int_equal(unlinkat(f->w.fd, path_in(path, name), 0), 0);
+    tick(f);
+}
+
+/* The name in cur/ of the letter with this UID, "cur/…". */
+static inline void name_of(struct fixture *f, uint32_t uid, char to[WORLD_BYTES])
+{
+    int fd = openat(f->w.fd, ALICE "/cur", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DEFER(close_dir) DIR *d = fdopendir(fd);
+    struct dirent *e;
+    char end[32];
+
+    snprintf(end, sizeof(end), ".%u", uid);
+    to[0] = '\0';
+    while ((e = readdir(d))) {
+        const char *p = strstr(e->d_name, ",P=");
+
+        p = p ? strchr(p, '.') : NULL;
+        if (p && strncmp(p, end, strlen(end)) == 0 && !ascii_is_digit(p[strlen(end)]))
+            snprintf(to, WORLD_BYTES, "cur/%.255s", e->d_name);
+    }
+    assert_true(to[0]);
 }
 
 static inline bool has(struct fixture *f, const char *name)

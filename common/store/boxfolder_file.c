@@ -279,14 +279,14 @@ int boxfolder_modseq(struct boxfolder *f, uint64_t *out, struct err *err)
     return 0;
 }
 
-int boxfolder_keyword(struct boxfolder *f, struct str word, bool make, uint32_t *bit,
+int boxfolder_keyword(struct boxfolder *f, struct str word, bool make, uint32_t *mask,
                       struct err *err)
 {
     uint32_t free = FOLDER_KEYWORDS;
 
     for (uint32_t i = 0; i < FOLDER_KEYWORDS; i++) {
         if (str_eq_nocase(f->keywords[i], word) && word.n) {
-            *bit = UINT32_C(1) << i;
+            *mask = UINT32_C(1) << i;
             return 0;
         }
         if (f->keywords[i].n == 0 && free == FOLDER_KEYWORDS)
@@ -303,6 +303,6 @@ int boxfolder_keyword(struct boxfolder *f, struct str word, bool make, uint32_t 
         return r;
     }
     f->keywords_changed = true;
-    *bit = UINT32_C(1) << free;
+    *mask = UINT32_C(1) << free;
     return 0;
 }

@@ -73,6 +73,10 @@ static int look_at_new(struct boxfolder *f, struct look *l, struct err *err)
     struct stat st;
     int r = boxfolder_stat(f, "new", &st, err);
 
+    if (r == E_NOT_FOUND) {
+        l->missing = true;
+        return 0;
+    }
     if (r < 0)
         return r;
     l->new_at = stat_ns(&st);
@@ -93,8 +97,14 @@ int look_at(struct boxfolder *f, struct look *l, struct err *err)
     if ((r = boxfolder_stat(f, ".", &st, err)) < 0)
         return r;
     l->dir = stat_ns(&st) != f->row.dir_at;
-    if ((r = look_at_file(f, l, err)) < 0 || (r = look_at_new(f, l, err)) < 0 ||
-        (r = boxfolder_stat(f, "cur", &st, err)) < 0)
+    if ((r = look_at_file(f, l, err)) < 0 || (r = look_at_new(f, l, err)) < 0)
+        return r;
+    r = boxfolder_stat(f, "cur", &st, err);
+    if (r == E_NOT_FOUND) {
+        l->missing = true;
+        return 0;
+    }
+    if (r < 0)
         return r;
     l->cur_at = stat_ns(&st);
     l->cur = l->cur_at != f->row.cur_at || f->row.cur_look == 0 || cur_is_due(&f->row, l->now);
@@ -127,7 +137,7 @@ int boxfolder_has_news(struct boxfolder *f, struct err *err)
 
     if (r < 0)
         return r;
-    if (l.dir || l.file || l.new || l.cur)
+    if (l.missing || l.dir || l.file || l.new || l.cur)
         return 1;
     return l.new_unsettled ? new_has_letters(f, err) : 0;
 }

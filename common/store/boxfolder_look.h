@@ -10,6 +10,7 @@ struct look {
     int64_t now;              /* by the clock of mtimes, ns */
     int64_t new_at, cur_at;   /* mtimes */
     bool dir, file, new, cur; /* must be read: what a crash left, posta-folder, new/, cur/ */
+    bool missing;             /* there is no new/ or no cur/ */
     bool new_unsettled;       /* new/ had better be read, but need not be noted as read */
 };
 

@@ -24,6 +24,7 @@
 
 #include "base/defer.h"
 #include "store/dir.h"
+#include "store/maildir.h"
 #include "store/staging.h"
 
 #include <errno.h>
@@ -644,17 +645,27 @@ static int take_in(struct boxfolder *f, const struct look *look, bool cold, stru
     return r;
 }
 
+/* Made by hand, it may lack new/ or cur/. */
+static int make_missing(struct boxfolder *f, struct err *err)
+{
+    DEFER(close_fd) int user = boxfolder_dir(f->all, str_c(f->maildir), STR("INBOX"), err);
+
+    return user < 0 ? user : maildir_make_folder(user, f->dir, err);
+}
+
 int boxfolder_take(struct boxfolder *f, struct err *err)
 {
     struct look look;
     bool cold = false;
     int r = look_at(f, &look, err);
 
+    if (r == 0 && look.missing)
+        r = make_missing(f, err);
     if (r == 0 && look.dir)
         r = staging_recover(f, err);
     if (r == 0 && look.file)
         r = boxfolder_read_file(f, &cold, err);
-    if (r == 0 && (look.dir || look.file))
+    if (r == 0 && (look.missing || look.dir || look.file))
         r = look_at(f, &look, err);
     return r < 0 ? r : take_in(f, &look, cold, err);
 }

@@ -43,8 +43,8 @@ static const char *const usual_fields[] = {
     "x-priority",
     "x-spam-flag",
     "x-spam-status",
-    "x-universally-unique-identifier",
     "x-uniform-type-identifier",
+    "x-universally-unique-identifier",
 };
 
 static int compare_name(const void *key, const void *row)

@@ -99,6 +99,12 @@ void letter_of_name(struct letter_row *l, struct str s, const struct name *n,
         l->rest = str_skip(s, n->unique.n);
 }
 
+/* Is there room left for flags? Other names are no letters (name_parse()). */
+static bool has_room(struct str name)
+{
+    return name.n <= NAME_BYTES && str_find(name, ':') <= NAME_BYTES - NAME_INFO_BYTES;
+}
+
 /* Fields go until it fits, those first that can be found out again. */
 static bool print_to_fit(struct name *n, char to[NAME_BYTES + 1], size_t *length)
 {
@@ -109,7 +115,7 @@ static bool print_to_fit(struct name *n, char to[NAME_BYTES + 1], size_t *length
     for (;;) {
         buf_clear(&text);
         name_print(&text, n);
-        fits = !buf_failed(&text) && buf_str(&text).n <= NAME_BYTES;
+        fits = !buf_failed(&text) && has_room(buf_str(&text));
         if (fits || !(n->has_vsize || n->has_size || n->others_n || n->has_uid))
             break;
         if (n->has_vsize)
@@ -196,7 +202,7 @@ int letter_set_uid(struct letter_row *l, uint32_t uid, uint32_t uidvalidity,
 
     l->uid = changed.uid = uid;
     changed.form |= FORM_INFO | FORM_UID | FORM_SIZE;
-    if (!l->rest.p && letter_name(room, &changed, uidvalidity)) {
+    if (!l->rest.p && letter_name(room, &changed, uidvalidity) && has_room(str_c(room))) {
         *l = changed;
         return 0;
     }

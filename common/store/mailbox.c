@@ -293,35 +293,12 @@ void mailbox_abort(struct mailbox *b)
     let_go(b);
 }
 
-/* ---- looking again ---- */
-
-static int take_between(struct mailbox *b, struct err *err)
-{
-    int r;
-
-    index_rollback(b->x);
-    if ((r = index_begin(b->x, err)) < 0 || (r = boxfolder_load(&b->here, err)) < 0 ||
-        (r = boxfolder_take_all(&b->here, err)) < 0 ||
-        (r = boxfolder_save(&b->here, err)) < 0 || (r = index_commit(b->x, err)) < 0)
-        return r;
-    boxfolder_tell(&b->here);
-    if ((r = index_begin_read(b->x, err)) < 0)
-        return r;
-    return boxfolder_load(&b->here, err);
-}
-
 int mailbox_refresh(struct mailbox *b, struct err *err)
 {
-    int r;
-
     if (b->refreshed)
         return 0;
     b->refreshed = true;
-    mailbox_scan_pause(b);
-    if (b->mode == MAILBOX_WRITE)
-        r = boxfolder_take_all(&b->here, err);
-    else
-        r = take_between(b, err);
+    int r = boxfolder_take_all(&b->here, err);
     return r < 0 ? mailbox_failed(b, r) : 1;
 }
 
@@ -422,8 +399,11 @@ int mailbox_claim_recent(struct mailbox *b, uint32_t *first_recent, struct err *
 int mailbox_keyword(struct mailbox *b, struct str word, bool make, uint32_t *bit,
                     struct err *err)
 {
-    int r = boxfolder_keyword(&b->here, word, make && b->mode == MAILBOX_WRITE, bit, err);
+    uint32_t mask;
+    int r = boxfolder_keyword(&b->here, word, make && b->mode == MAILBOX_WRITE, &mask, err);
 
+    if (r == 0)
+        *bit = (uint32_t)__builtin_ctz(mask);
     return r == E_NOT_FOUND || r == E_LIMIT ? r : mailbox_failed(b, r);
 }
 

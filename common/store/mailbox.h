@@ -138,7 +138,7 @@ struct mailbox_flags {
 int mailbox_store(struct mailbox *b, const struct uidset *uids, enum mailbox_store how,
                   struct mailbox_flags what, uint64_t unchangedsince, struct uidset *modified,
                   uint64_t *modseq, struct err *err);
-/* The bit of a keyword (bit n set), which gets a letter where it has none; E_LIMIT when all are
+/* The number of a keyword's bit. It gets a letter where it has none; E_LIMIT when all are
  * taken. Without `make`: E_NOT_FOUND. */
 int mailbox_keyword(struct mailbox *b, struct str word, bool make, uint32_t *bit,
                     struct err *err);

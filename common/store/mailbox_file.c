@@ -1,12 +1,51 @@
 /*
  * The files of letters. Between a row and its file another program may rename it: then all
- * names are looked at once more.
+ * names are looked at once more, once.
  */
 #include "store/mailbox_impl.h"
 
 #include "base/defer.h"
 
 enum { PEEK_BYTES = 4096, PEEK_MAX = 65536 };
+
+/* In a transaction of another handle, so that the one we read in stays as it is, and what the
+ * caller has of its row. */
+static int look_elsewhere(struct mailbox *b, struct boxfolder *f, uint32_t uid, struct arena *a,
+                          struct letter_row *l, struct err *err)
+{
+    int r;
+
+    if (!b->refreshed) {
+        b->refreshed = true;
+        if ((r = index_begin(f->x, err)) < 0 || (r = boxfolder_load(f, err)) < 0 ||
+            (r = boxfolder_take_all(f, err)) < 0 || (r = boxfolder_save(f, err)) < 0 ||
+            (r = index_commit(f->x, err)) < 0)
+            return r;
+        boxfolder_tell(f);
+    }
+    if (f->row.uidvalidity != b->here.row.uidvalidity)
+        return err_set(err, E_NOT_FOUND, "letter %u has gone", uid);
+    r = boxfolder_letter(f, uid, a, l, err);
+    return r < 0 ? r : boxfolder_open_letter(f, l, err);
+}
+
+static int open_elsewhere(struct mailbox *b, uint32_t uid, struct arena *a,
+                          struct letter_row *l, struct err *err)
+{
+    struct boxfolder f;
+    struct index *x;
+    int r = mailboxes_take(b->all, str_c(b->maildir), &x, err);
+
+    if (r < 0)
+        return r;
+    r = boxfolder_open(b->all, x, str_c(b->maildir), str_c(b->folder), &f, err);
+    if (r == 0) {
+        r = look_elsewhere(b, &f, uid, a, l, err);
+        boxfolder_close(&f);
+    }
+    mailboxes_give(b->all, x, r);
+    return r;
+}
 
 int mailbox_open_uid(struct mailbox *b, uint32_t uid, struct arena *a, struct letter_row *l,
                      struct err *err)
@@ -18,6 +57,8 @@ int mailbox_open_uid(struct mailbox *b, uint32_t uid, struct arena *a, struct le
     fd = boxfolder_open_letter(&b->here, l, err);
     if (fd != E_NOT_FOUND)
         return fd;
+    if (b->mode == MAILBOX_READ)
+        return open_elsewhere(b, uid, a, l, err);
     r = mailbox_refresh(b, err);
     if (r == 0)
         return err_set(err, E_NOT_FOUND, "letter %u has gone", uid);

@@ -125,9 +125,9 @@ int boxfolder_tmp(struct boxfolder *f, struct err *err); /* yours to close */
 int boxfolder_give_uids(struct boxfolder *f, uint32_t n, uint32_t *first, struct err *err);
 /* This transaction's mod-sequence in this folder. */
 int boxfolder_modseq(struct boxfolder *f, uint64_t *out, struct err *err);
-/* The bit of a keyword, as in letter_row.keywords; made and durable where it is missing and
+/* The mask of a keyword, as in letter_row.keywords; made and durable where it is missing and
  * `make`. E_NOT_FOUND, E_LIMIT. */
-int boxfolder_keyword(struct boxfolder *f, struct str word, bool make, uint32_t *bit,
+int boxfolder_keyword(struct boxfolder *f, struct str word, bool make, uint32_t *mask,
                       struct err *err);
 
 /* ---- letters ---- */
@@ -219,8 +219,8 @@ struct mailbox {
 
 /* Remembers an error of the transaction; returns it. */
 int mailbox_failed(struct mailbox *b, int r);
-/* A file was not where its row says: looks at all names, at most once between begin and end. 1:
- * rows may be others now. */
+/* MAILBOX_WRITE: a file was not where its row says: looks at all names, at most once between
+ * begin and end. 1: rows may be others now. */
 int mailbox_refresh(struct mailbox *b, struct err *err);
 
 /* mailbox_rows.c: the statement of a scan does not outlive a transaction; the next row goes on

@@ -3,6 +3,111 @@
  * in, UIDs stay, changes are told by mod-sequences.
  */
 #include "mailbox_world.h"
+#include "store/mailbox_impl.h"
+#include "store/mailboxes_impl.h"
+#include "store/maildir.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define MADE "S=14,W=17"
+
+static struct mailbox_state peek(struct fixture *f)
+{
+    begin(f, MAILBOX_READ);
+    struct mailbox_state st = state_of(f, STATE_FIRST_UNSEEN);
+    end(f);
+    return st;
+}
+
+static struct uidset set_of(const char *text)
+{
+    struct uidset s;
+    struct str in = str_c(text);
+    uint32_t a, b;
+
+    uidset_init(&s);
+    while (scan_u32(&in, UINT32_MAX, &a)) {
+        b = a;
+        if (scan_byte(&in, ':'))
+            scan_u32(&in, UINT32_MAX, &b);
+        uidset_add(&s, a, b);
+        scan_byte(&in, ',');
+    }
+    return s;
+}
+
+static const char *text_of(const struct uidset *s)
+{
+    static char text[4096];
+    struct buf b;
+
+    buf_init(&b, sizeof(text) - 1);
+    uidset_print(&b, s);
+    snprintf(text, sizeof(text), "%s", buf_c(&b));
+    buf_done(&b);
+    return text;
+}
+
+static void assert_since(struct fixture *f, uint64_t modseq, const char *changed,
+                         const char *gone)
+{
+    struct uidset set;
+    struct err err = {0};
+
+    uidset_init(&set);
+    begin(f, MAILBOX_READ);
+    rows_now(f, NULL, modseq, 0);
+    assert_string_equal(f->text, changed);
+    assert_int_equal(mailbox_expunged_since(f->b, modseq, &set, &err), 0);
+    assert_string_equal(text_of(&set), gone);
+    end(f);
+    uidset_done(&set);
+}
+
+/* Three letters, UIDs 1 to 3. */
+static struct mailbox_state three(struct fixture *f)
+{
+    put(f, "new/1.a.host," MADE, LETTER);
+    put(f, "new/2.b.host," MADE, LETTER);
+    put(f, "new/3.c.host," MADE, LETTER);
+    return peek(f);
+}
+
+static uint64_t store(struct fixture *f, const char *uids, enum mailbox_store how,
+                      uint32_t flags, uint32_t keywords, uint64_t unchangedsince,
+                      const char *modified)
+{
+    struct uidset set = set_of(uids), left;
+    struct err err = {0};
+    uint64_t modseq = 0;
+
+    uidset_init(&left);
+    begin(f, MAILBOX_WRITE);
+    if (mailbox_store(f->b, &set, how, (struct mailbox_flags){flags, keywords}, unchangedsince,
+                      &left, &modseq, &err) != 0)
+        fail_msg("%s", err.text);
+    end(f);
+    assert_string_equal(text_of(&left), modified);
+    uidset_done(&set);
+    uidset_done(&left);
+    return modseq;
+}
+
+static void expunge(struct fixture *f, const char *among, const char *want)
+{
+    struct uidset set = set_of(among ? among : ""), gone;
+    struct err err = {0};
+
+    uidset_init(&gone);
+    begin(f, MAILBOX_WRITE);
+    if (mailbox_expunge(f->b, among ? &set : NULL, &gone, &err) != 0)
+        fail_msg("%s", err.text);
+    end(f);
+    assert_string_equal(text_of(&gone), want);
+    uidset_done(&set);
+    uidset_done(&gone);
+}
 
 /* ---- letters seen for the first time ---- */
 
@@ -12,8 +117,8 @@ static void takes_new_letters(void **state)
     struct mailbox_state st;
     char name[256];
 
-    put(f, "new/1000.b.host,S=14,W=17", LETTER);
-    put(f, "new/1000.a.host,S=14,W=17", LETTER);
+    put(f, "new/1000.b.host," MADE, LETTER);
+    put(f, "new/1000.a.host," MADE, LETTER);
     put(f, "new/999.z.host", LETTER);
     begin(f, MAILBOX_READ);
     st = state_of(f, STATE_FIRST_UNSEEN | STATE_OCTETS);
@@ -30,33 +135,827 @@ static void takes_new_letters(void **state)
     assert_rows(f, "1 2 3");
     snprintf(name, sizeof(name), "cur/999.z.host,S=14,P=%u.1:2,", st.uidvalidity);
     assert_true(has(f, name));
-    snprintf(name, sizeof(name), "cur/1000.a.host,S=14,W=17,P=%u.2:2,", st.uidvalidity);
+    snprintf(name, sizeof(name), "cur/1000.a.host," MADE ",P=%u.2:2,", st.uidvalidity);
     assert_true(has(f, name));
 }
 
 static void stays_the_same(void **state)
 {
     struct fixture *f = *state;
+    uint32_t uidvalidity;
 
     put(f, "new/1000.a.host", LETTER);
     put(f, "cur/999.b.host:2,FS", LETTER);
     assert_rows(f, "1FS 2");
+    uidvalidity = peek(f).uidvalidity;
     open_again(f);
     assert_rows(f, "1FS 2");
     lose_index(f);
     assert_rows(f, "1FS 2");
     put(f, "new/998.c.host", LETTER);
-    begin(f, MAILBOX_READ);
-    assert_true(state_of(f, 0).uidnext > 3);
-    end(f);
+    assert_true(peek(f).uidnext > 3);
     assert_int_equal(rows(f, NULL, 0, 0), 3);
+    assert_int_equal(peek(f).uidvalidity, uidvalidity);
 }
+
+/* RFC 3501 2.3.2: recent to one session only. */
+static void recent_to_the_first(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t first;
+
+    put(f, "cur/1.old.host:2,S", LETTER);
+    three(f);
+    assert_int_equal(peek(f).recent, 3);
+    begin(f, MAILBOX_WRITE);
+    assert_int_equal(mailbox_claim_recent(f->b, &first, NULL), 0);
+    end(f);
+    assert_int_equal(first, 2);
+    assert_int_equal(peek(f).recent, 0);
+    put(f, "new/4.d.host", LETTER);
+    assert_int_equal(peek(f).recent, 1);
+    open_again(f);
+    assert_int_equal(peek(f).recent, 1);
+}
+
+/* F02 */
+static void leaves_alone_what_is_no_letter(void **state)
+{
+    struct fixture *f = *state;
+    char path[WORLD_BYTES], name[300] = "new/";
+
+    assert_int_equal(mkfifoat(f->w.fd, path_in(path, "new/1.fifo.host"), 0600), 0);
+    assert_int_equal(mkdirat(f->w.fd, path_in(path, "new/2.dir.host"), 0700), 0);
+    assert_int_equal(symlinkat("/etc/passwd", f->w.fd, path_in(path, "new/3.link.host")), 0);
+    assert_int_equal(symlinkat("/etc/passwd", f->w.fd, path_in(path, "cur/3.link.host:2,S")),
+                     0);
+    put(f, "new/4.line\nfeed.host", LETTER);
+    put(f, "new/.hidden", LETTER);
+    memset(name + 4, 'x', 255);
+    put(f, name, LETTER);
+    put(f, "new/5.letter.host", LETTER);
+    assert_rows(f, "1");
+    assert_int_equal(world_count(&f->w, ALICE "/new", NULL), 5);
+    assert_rows(f, "1");
+}
+
+/* A name with no room for a UID keeps its own; the index alone knows the UID. */
+static void very_long_names(void **state)
+{
+    struct fixture *f = *state;
+    char name[300] = "cur/7.", to[300];
+
+    memset(name + 6, 'x', 230);
+    memcpy(name + 236, ".host", 6);
+    put(f, name, LETTER);
+    put(f, "new/1.a.host", LETTER);
+    assert_rows(f, "1 2");
+    open_again(f);
+    assert_rows(f, "1 2");
+    store(f, "1:2", STORE_ADD, NAME_SEEN | NAME_FLAGGED, 0, UINT64_MAX, "");
+    assert_rows(f, "1FS 2FS");
+    snprintf(to, sizeof(to), "%s:2,FS", name);
+    assert_true(has(f, to));
+    move(f, to, name);
+    assert_rows(f, "1FS 2");
+}
+
+/* F01 */
+static void follows_no_links(void **state)
+{
+    static const char *const dirs[] = {"new", "cur"};
+    struct fixture *f = *state;
+    struct err err = {0};
+    char path[WORLD_BYTES], to[WORLD_BYTES];
+
+    assert_int_equal(mkdirat(f->w.fd, "elsewhere", 0700), 0);
+    world_write(&f->w, "elsewhere/1.a.host", STR(LETTER));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(unlinkat(f->w.fd, path_in(path, dirs[i]), AT_REMOVEDIR), 0);
+        snprintf(to, sizeof(to), "%s/elsewhere", f->w.dir);
+        assert_int_equal(symlinkat(to, f->w.fd, path), 0);
+        assert_true(mailbox_begin(f->b, MAILBOX_READ, &err) < 0);
+        assert_int_equal(unlinkat(f->w.fd, path, 0), 0);
+        assert_int_equal(mkdirat(f->w.fd, path, 0700), 0);
+    }
+    assert_true(world_has(&f->w, "elsewhere/1.a.host"));
+    assert_rows(f, "");
+}
+
+/* ---- other programs ---- */
+
+static void flags_changed_by_others(void **state)
+{
+    struct fixture *f = *state;
+    struct mailbox_state st = three(f);
+    char from[WORLD_BYTES], to[WORLD_BYTES];
+
+    name_of(f, 2, from);
+    snprintf(to, sizeof(to), "%.*sFSb", (int)strlen(from), from);
+    move(f, from, to);
+    assert_rows(f, "1 2FSb 3");
+    assert_since(f, st.highestmodseq, "2FSb", "");
+    st = peek(f);
+    assert_int_equal(st.unseen, 2);
+    assert_int_equal(st.first_unseen, 1);
+    /* in an order that is not ours, with letters that we do not know, and back */
+    snprintf(from, sizeof(from), "%.*sSXFb", (int)strlen(to) - 3, to);
+    move(f, to, from);
+    assert_rows(f, "1 2FSXb 3");
+    store(f, "2", STORE_REMOVE, NAME_SEEN, 0, UINT64_MAX, "");
+    assert_rows(f, "1 2FXb 3");
+    open_again(f);
+    lose_index(f);
+    assert_rows(f, "1 2FXb 3");
+}
+
+static void taken_away_by_others(void **state)
+{
+    struct fixture *f = *state;
+    struct mailbox_state st = three(f);
+    char name[WORLD_BYTES];
+
+    name_of(f, 2, name);
+    take_away(f, name);
+    assert_rows(f, "1 3");
+    assert_since(f, st.highestmodseq, "", "2");
+    assert_int_equal(peek(f).exists, 2);
+    put(f, name, LETTER); /* out of a backup: its UID was told gone */
+    assert_rows(f, "1 3 4");
+    put(f, "new/5.e.host", LETTER);
+    assert_rows(f, "1 3 4 5");
+}
+
+/* cp: two files with one UID in their names */
+static void copied_by_others(void **state)
+{
+    struct fixture *f = *state;
+    char name[WORLD_BYTES], copy[WORLD_BYTES];
+
+    three(f);
+    name_of(f, 2, name);
+    snprintf(copy, sizeof(copy), "%sS", name);
+    put(f, copy, LETTER);
+    assert_rows(f, "1 2 3 4S");
+    snprintf(copy, sizeof(copy), "cur/9.other.host%s", strchr(name, ','));
+    put(f, copy, LETTER);
+    assert_rows(f, "1 2 3 4S 5");
+    lose_index(f);
+    assert_rows(f, "1 2 3 4S 5");
+}
+
+/* ---- a P= that another program dropped ---- */
+static void names_without_uid(void **state)
+{
+    struct fixture *f = *state;
+    char name[WORLD_BYTES];
+
+    three(f);
+    name_of(f, 2, name);
+    move(f, name, "cur/2.b.host:2,S");
+    assert_rows(f, "1 2S 3");
+    assert_false(has(f, "cur/2.b.host:2,S"));
+    lose_index(f);
+    assert_rows(f, "1 2S 3");
+}
+
+/* One that was never given stands nobody's way (I32). */
+static void foreign_uids_mean_nothing(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t v = three(f).uidvalidity;
+    char name[WORLD_BYTES];
+
+    snprintf(name, sizeof(name), "cur/4.d.host,P=%u.4294967290:2,", v);
+    put(f, name, LETTER);
+    snprintf(name, sizeof(name), "cur/5.e.host,P=%u.1:2,", v + 1);
+    put(f, name, LETTER);
+    assert_rows(f, "1 2 3 4 5");
+    lose_index(f);
+    assert_rows(f, "1 2 3 4 5");
+    assert_true(peek(f).uidnext < 10000);
+}
+
+/* The process that renamed it ended before it could commit. */
+static void uids_of_an_unfinished_transaction(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t v = three(f).uidvalidity;
+    char name[WORLD_BYTES];
+
+    snprintf(name, sizeof(name), "cur/0.d.host," MADE ",P=%u.7:2,S", v);
+    put(f, name, LETTER);
+    assert_rows(f, "1 2 3 7S");
+    put(f, "new/9.x.host", LETTER);
+    assert_rows(f, "1 2 3 7S 8");
+}
+
+/* ---- X31: what is broken or lost ---- */
+
+static void assert_made_again(struct fixture *f, uint32_t uidvalidity)
+{
+    assert_rows(f, "1 2FS 3");
+    assert_int_equal(peek(f).uidvalidity, uidvalidity);
+}
+
+static void x31_the_index_is_broken(void **state)
+{
+    struct fixture *f = *state;
+    char path[WORLD_BYTES];
+    static char junk[65536];
+    uint32_t v = three(f).uidvalidity;
+    DEFER(close_fd) int fd = -1;
+
+    store(f, "2", STORE_ADD, NAME_SEEN | NAME_FLAGGED, 0, UINT64_MAX, "");
+    memset(junk, 0x5a, sizeof(junk));
+    put(f, INDEX_FILE, "not a database");
+    assert_made_again(f, v);
+    close_box(f);
+    fd = openat(f->w.fd, path_in(path, INDEX_FILE), O_RDWR | O_CLOEXEC);
+    for (off_t at = 0; at < 200000; at += 8192) { /* pages of the open file, and of a new one */
+        open_box(f, "INBOX");
+        assert_made_again(f, v);
+        close_fd(&fd);
+        fd = openat(f->w.fd, path, O_RDWR | O_CLOEXEC);
+        assert_true(pwrite(fd, junk, 4096, at + 100) > 0);
+        struct err err = {0};
+        for (int i = 0; i < 3; i++) {
+            if (mailbox_begin(f->b, MAILBOX_READ, &err) == 0)
+                mailbox_end(f->b, &err);
+        }
+        close_box(f);
+        assert_int_equal(unlinkat(f->w.fd, path, 0), 0); /* its -wal and -shm stay */
+    }
+    open_box(f, "INBOX");
+    assert_made_again(f, v);
+}
+
+static void x31_posta_folder_is_lost(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t v = three(f).uidvalidity, bit;
+
+    begin(f, MAILBOX_WRITE);
+    assert_int_equal(mailbox_keyword(f->b, STR("$Junk"), true, &bit, NULL), 0);
+    end(f);
+    assert_int_equal(bit, 0);
+    store(f, "2", STORE_ADD, NAME_SEEN | NAME_FLAGGED, 0, UINT64_MAX, "");
+    take_away(f, FOLDER_FILE);
+    assert_made_again(f, v);
+    assert_true(has(f, FOLDER_FILE));
+    put(f, FOLDER_FILE, "nonsense");
+    assert_made_again(f, v);
+    assert_true(has(f, FOLDER_FILE ".broken"));
+    begin(f, MAILBOX_READ);
+    assert_int_equal(mailbox_keyword(f->b, STR("$junk"), false, &bit, NULL), 0);
+    assert_int_equal(mailbox_keyword(f->b, STR("other"), false, &bit, NULL), E_NOT_FOUND);
+    end(f);
+    put(f, FOLDER_FILE, "posta-folder 2\n"); /* a newer posta's is not touched */
+    struct err err = {0};
+    assert_int_equal(mailbox_begin(f->b, MAILBOX_READ, &err), E_VERSION);
+}
+
+static void x31_both_are_lost(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t v = three(f).uidvalidity;
+
+    take_away(f, FOLDER_FILE);
+    lose_index(f);
+    assert_rows(f, "1 2 3");
+    struct mailbox_state st = peek(f);
+    assert_true(st.uidvalidity > v);
+    v = st.uidvalidity;
+    open_again(f);
+    assert_rows(f, "1 2 3");
+    assert_int_equal(peek(f).uidvalidity, v);
+}
+
+/* The system went down: index.db and flags may be back at what they were. */
+static void after_a_start_of_the_system(void **state)
+{
+    struct fixture *f = *state;
+    struct mailbox_state before = three(f), after;
+    struct uidset gone;
+    struct err err = {0};
+
+    expunge(f, NULL, "");
+    f->all->boot[0] ^= 1;
+    after = peek(f);
+    assert_int_equal(after.uidvalidity, before.uidvalidity);
+    assert_true(after.highestmodseq > before.highestmodseq);
+    assert_true(after.uidnext > before.uidnext);
+    uidset_init(&gone);
+    begin(f, MAILBOX_READ);
+    assert_int_equal(mailbox_expunged_since(f->b, before.highestmodseq, &gone, &err),
+                     E_NOT_FOUND);
+    assert_int_equal(rows_now(f, NULL, before.highestmodseq, 0), 3);
+    end(f);
+    after = peek(f);
+    assert_rows(f, "1 2 3");
+    assert_int_equal(peek(f).uidnext, after.uidnext);
+}
+
+static void made_again_under_the_same_name(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t v = three(f).uidvalidity;
+    char path[WORLD_BYTES];
+    struct err err = {0};
+
+    assert_int_equal(mkdirat(f->w.fd, path_in(path, ".Box"), 0700), 0);
+    close_box(f);
+    open_box(f, "Box");
+    assert_rows(f, "");
+    put(f, ".Box/cur/1.a.host", LETTER);
+    assert_rows(f, "1");
+    assert_true(peek(f).uidvalidity > v);
+    v = peek(f).uidvalidity;
+    assert_int_equal(renameat(f->w.fd, path, f->w.fd, "gone"), 0);
+    assert_int_equal(mailbox_begin(f->b, MAILBOX_READ, &err), E_NOT_FOUND);
+    assert_int_equal(mkdirat(f->w.fd, path, 0700), 0);
+    assert_rows(f, "");
+    assert_true(peek(f).uidvalidity > v);
+}
+
+/* ---- reading ---- */
+
+static void scans_sets(void **state)
+{
+    static const struct {
+        const char *uids, *want;
+    } cases[] = {
+        {"1",                               "1"             },
+        {"2:3",                             "2 3"           },
+        {"1,3,5,7,9",                       "1 3 5 7 9"     },
+        {"1:2,9:20",                        "1 2 9 10"      },
+        {"11:4294967295",                   ""              },
+        {"4:4294967295",                    "4 5 6 7 8 9 10"},
+        {"10,4294967294",                   "10"            },
+        {"2,4,6,8,10,12,14,16,18,20,22,24", "2 4 6 8 10"    },
+    };
+    struct fixture *f = *state;
+    char name[64];
+
+    for (int i = 1; i <= 10; i++) {
+        snprintf(name, sizeof(name), "new/%d.a.host", i);
+        put(f, name, LETTER);
+    }
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct uidset set = set_of(cases[i].uids);
+
+        rows(f, &set, 0, 0);
+        assert_string_equal(f->text, cases[i].want);
+        rows(f, &set, 0, WANT_SIZE | WANT_INTERNALDATE | WANT_IDS);
+        assert_string_equal(f->text, cases[i].want);
+        uidset_done(&set);
+    }
+    struct uidset none;
+    uidset_init(&none);
+    assert_int_equal(rows(f, &none, 0, 0), 0);
+}
+
+#define FOREIGN "subject: folded\r\n line\r\nX-Odd: y\r\nTo: a@b.example\r\n\r\nbody\r\n"
+
+static struct message first_row(struct fixture *f, unsigned want)
+{
+    struct message m = {0};
+    struct err err = {0};
+
+    assert_int_equal(mailbox_scan(f->b, NULL, 0, want, &err), 0);
+    assert_int_equal(mailbox_next(f->b, &m, &err), 1);
+    return m;
+}
+
+/* Found in the file once, then from the index. */
+static void finds_out_what_is_wanted(void **state)
+{
+    struct fixture *f = *state;
+    const struct timespec then[2] = {{.tv_sec = 1234567890}, {.tv_sec = 1234567890}};
+    char name[WORLD_BYTES], path[WORLD_BYTES];
+
+    put(f, "cur/1.a.host:2,", FOREIGN);
+    utimensat(f->w.fd, path_in(path, "cur/1.a.host:2,"), then, 0);
+    for (int i = 0; i < 3; i++) {
+        begin(f, MAILBOX_READ);
+        struct message m = first_row(f, WANT_SIZE | WANT_INTERNALDATE | WANT_HEADER);
+        assert_false(m.gone);
+        assert_int_equal(m.size, sizeof(FOREIGN) - 1);
+        assert_int_equal(m.vsize, sizeof(FOREIGN) - 1);
+        assert_true(m.crlf);
+        assert_true(m.header_complete);
+        assert_int_equal(m.internaldate, 1234567890);
+        assert_true(str_eq(m.header, STR("subject: folded\n line\nTo: a@b.example\n")));
+        end(f);
+        if (i == 1) /* nothing is read any more */
+            world_write(&f->w, path_in(path, (name_of(f, 1, name), name)), STR("x"));
+    }
+}
+
+static void header_that_is_too_long(void **state)
+{
+    struct fixture *f = *state;
+    static char letter[MESSAGE_HEADER_BYTES * 3];
+
+    memset(letter, 'x', sizeof(letter) - 1);
+    memcpy(letter, "Subject: short\nTo: ", 19);
+    memcpy(letter + MESSAGE_HEADER_BYTES + 100, "\nCc: me\n\nbody", 13);
+    put(f, "new/1.a.host", letter);
+    for (int i = 0; i < 2; i++) {
+        begin(f, MAILBOX_READ);
+        struct message m = first_row(f, WANT_HEADER);
+        assert_false(m.header_complete);
+        assert_true(str_eq(m.header, STR("Subject: short\n")));
+        end(f);
+    }
+}
+
+static void keeps_the_usual_fields(void **state)
+{
+    static const char *const kept[] = {"Subject", "BCC", "x-uniform-type-identifier",
+                                       "Message-ID", "to"};
+    static const char *const left[] = {"Subjec", "Subjects", "", "Received", "zz", "x-uniform"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
+        assert_true(message_header_keeps(str_c(kept[i])));
+    for (size_t i = 0; i < sizeof(left) / sizeof(*left); i++)
+        assert_false(message_header_keeps(str_c(left[i])));
+}
+
+/* F03: another program renames, removes, replaces between the row and the file */
+static void files_that_change_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    struct message m;
+    struct err err = {0};
+    char name[WORLD_BYTES], to[WORLD_BYTES], path[WORLD_BYTES];
+    bool crlf;
+
+    three(f);
+    begin(f, MAILBOX_READ);
+    m = first_row(f, WANT_SIZE);
+    name_of(f, 2, name);
+    snprintf(to, sizeof(to), "%sT", name);
+    move(f, name, to);
+    int fd = mailbox_letter(f->b, 2, &crlf, &err);
+    assert_true(fd >= 0);
+    assert_false(crlf);
+    close(fd);
+    name_of(f, 3, name);
+    take_away(f, name);
+    assert_int_equal(mkfifoat(f->w.fd, path_in(path, name), 0600), 0);
+    assert_int_equal(mailbox_letter(f->b, 3, &crlf, &err), E_NOT_FOUND);
+    assert_int_equal(mailbox_letter(f->b, 77, &crlf, &err), E_NOT_FOUND);
+    assert_int_equal(mailbox_next(f->b, &m, &err), 1); /* as it was when we began */
+    assert_int_equal(m.uid, 2);
+    assert_int_equal(m.flags, 0);
+    end(f);
+    assert_rows(f, "1 2T");
+}
+
+static void gone_before_it_is_read(void **state)
+{
+    struct fixture *f = *state;
+    struct message m;
+    char name[WORLD_BYTES], path[WORLD_BYTES];
+
+    three(f);
+    name_of(f, 1, name);
+    begin(f, MAILBOX_READ);
+    take_away(f, name);
+    m = first_row(f, WANT_HEADER | WANT_SIZE);
+    assert_true(m.gone);
+    assert_int_equal(mailbox_next(f->b, &m, NULL), 1);
+    assert_false(m.gone);
+    assert_true(str_eq(m.header, STR("Subject: x\n")));
+    end(f);
+    name_of(f, 3, name); /* a sparse one */
+    assert_int_equal(
+        truncate((snprintf(path, sizeof(path), "%s/" ALICE "/%s", f->w.dir, name), path),
+                 INT64_C(1) << 40),
+        0);
+    begin(f, MAILBOX_READ);
+    m = first_row(f, WANT_HEADER);
+    assert_int_equal(mailbox_next(f->b, &m, NULL), 1);
+    assert_true(m.gone);
+    end(f);
+}
+
+/* ---- changing ---- */
+
+static void stores_flags(void **state)
+{
+    struct fixture *f = *state;
+    struct mailbox_state st = three(f);
+    char name[WORLD_BYTES];
+
+    uint64_t one = store(f, "1:2", STORE_ADD, NAME_SEEN, 0, UINT64_MAX, "");
+    assert_true(one > st.highestmodseq);
+    assert_rows(f, "1S 2S 3");
+    assert_int_equal(peek(f).unseen, 1);
+    assert_int_equal(peek(f).first_unseen, 3);
+    name_of(f, 1, name);
+    assert_string_equal(strchr(name, ':'), ":2,S");
+    assert_since(f, st.highestmodseq, "1S 2S", "");
+    /* what changes nothing is no change */
+    assert_int_equal(store(f, "1:3", STORE_REMOVE, NAME_DRAFT, 0, UINT64_MAX, ""), one);
+    assert_int_equal(peek(f).highestmodseq, one);
+    uint64_t two = store(f, "2:3", STORE_SET, NAME_TRASHED | NAME_FLAGGED, 0, UINT64_MAX, "");
+    assert_int_equal(two, one + 1);
+    assert_rows(f, "1S 2FT 3FT");
+    assert_since(f, one, "2FT 3FT", "");
+    assert_int_equal(peek(f).deleted, 2);
+    /* RFC 7162 3.1.3: those changed since are left alone and told */
+    store(f, "1:3", STORE_ADD, NAME_REPLIED, 0, one, "2:3");
+    assert_rows(f, "1RS 2FT 3FT");
+    store(f, "1:9,20:30", STORE_REMOVE, NAME_REPLIED | NAME_FLAGGED, 0, UINT64_MAX, "");
+    assert_rows(f, "1S 2T 3T");
+    lose_index(f);
+    assert_rows(f, "1S 2T 3T");
+}
+
+static void stores_keywords(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    uint32_t bit;
+    char word[32];
+
+    three(f);
+    begin(f, MAILBOX_WRITE);
+    for (uint32_t i = 0; i < FOLDER_KEYWORDS; i++) {
+        snprintf(word, sizeof(word), "word%u", i);
+        assert_int_equal(mailbox_keyword(f->b, str_c(word), true, &bit, &err), 0);
+        assert_int_equal(bit, i);
+    }
+    assert_int_equal(mailbox_keyword(f->b, STR("more"), true, &bit, &err), E_LIMIT);
+    assert_int_equal(mailbox_keyword(f->b, STR("WORD7"), true, &bit, &err), 0);
+    assert_int_equal(bit, 7);
+    end(f);
+    store(f, "2", STORE_ADD, NAME_SEEN, 1u << 7 | 1, UINT64_MAX, "");
+    assert_rows(f, "1 2Sah 3");
+    lose_index(f);
+    open_again(f);
+    assert_rows(f, "1 2Sah 3");
+    begin(f, MAILBOX_READ);
+    assert_true(str_eq(state_of(f, 0).keywords[7], STR("word7")));
+    end(f);
+}
+
+/* An aborted change leaves names that the next look takes for changes of others. */
+static void aborted_changes(void **state)
+{
+    struct fixture *f = *state;
+    struct mailbox_state st = three(f);
+    struct uidset set = set_of("1:2"), ignored;
+    uint64_t modseq;
+
+    uidset_init(&ignored);
+    begin(f, MAILBOX_WRITE);
+    assert_int_equal(mailbox_store(f->b, &set, STORE_ADD,
+                                   (struct mailbox_flags){.flags = NAME_TRASHED}, UINT64_MAX,
+                                   &ignored, &modseq, NULL),
+                     0);
+    mailbox_abort(f->b);
+    tick(f);
+    assert_rows(f, "1T 2T 3");
+    assert_since(f, st.highestmodseq, "1T 2T", "");
+    begin(f, MAILBOX_WRITE);
+    assert_int_equal(mailbox_expunge(f->b, NULL, &ignored, NULL), 0);
+    mailbox_abort(f->b);
+    tick(f);
+    assert_rows(f, "3");
+    assert_since(f, st.highestmodseq, "", "1:2");
+    uidset_done(&set);
+    uidset_done(&ignored);
+}
+
+static void stores_where_others_rename(void **state)
+{
+    struct fixture *f = *state;
+    struct uidset set = set_of("1:3"), ignored;
+    char name[WORLD_BYTES], to[WORLD_BYTES];
+    uint64_t modseq;
+
+    uidset_init(&ignored);
+    three(f);
+    begin(f, MAILBOX_WRITE);
+    name_of(f, 2, name);
+    snprintf(to, sizeof(to), "%sF", name);
+    move(f, name, to);
+    name_of(f, 1, name);
+    take_away(f, name);
+    assert_int_equal(mailbox_store(f->b, &set, STORE_ADD,
+                                   (struct mailbox_flags){.flags = NAME_SEEN}, UINT64_MAX,
+                                   &ignored, &modseq, NULL),
+                     0);
+    end(f);
+    assert_rows(f, "2FS 3S");
+    uidset_done(&set);
+}
+
+static void expunges(void **state)
+{
+    struct fixture *f = *state;
+    struct mailbox_state st = three(f);
+
+    store(f, "1,3", STORE_ADD, NAME_TRASHED, 0, UINT64_MAX, "");
+    expunge(f, "2", "");
+    expunge(f, "2:3", "3");
+    assert_rows(f, "1T 2");
+    expunge(f, NULL, "1");
+    assert_rows(f, "2");
+    assert_int_equal(world_count(&f->w, ALICE "/cur", NULL), 1);
+    assert_since(f, st.highestmodseq, "", "1,3");
+    st = peek(f);
+    assert_int_equal(st.exists, 1);
+    assert_int_equal(st.deleted, 0);
+    assert_int_equal(st.uidnext, 4);
+    put(f, "new/9.x.host", LETTER);
+    assert_rows(f, "2 4");
+}
+
+/* Only so many are remembered; who asks for older ones is told to compare. */
+static void expunged_long_ago(void **state)
+{
+    struct fixture *f = *state;
+    struct mailbox_state st = three(f);
+    struct index *x;
+    struct boxfolder b;
+    struct uidset gone;
+    uint64_t first = 0;
+
+    assert_int_equal(mailboxes_take(f->all, STR(ALICE), &x, NULL), 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(index_begin(x, NULL), 0);
+        assert_int_equal(boxfolder_open(f->all, x, STR(ALICE), STR("INBOX"), &b, NULL), 0);
+        uidset_init(&gone);
+        for (uint32_t uid = 10; uid < 10 + MAILBOX_EXPUNGED_ROWS; uid += 2)
+            uidset_add(&gone, uid + i * 100000, uid + i * 100000);
+        assert_int_equal(boxfolder_expunged(&b, &gone, NULL), 0);
+        assert_int_equal(boxfolder_save(&b, NULL), 0);
+        assert_int_equal(index_commit(x, NULL), 0);
+        if (i == 0)
+            first = b.row.modseq;
+        boxfolder_close(&b);
+        uidset_done(&gone);
+    }
+    mailboxes_give(f->all, x, 0);
+    uidset_init(&gone);
+    begin(f, MAILBOX_READ);
+    assert_int_equal(mailbox_expunged_since(f->b, st.highestmodseq, &gone, NULL), E_NOT_FOUND);
+    assert_int_equal(mailbox_expunged_since(f->b, first + 1, &gone, NULL), 0);
+    assert_int_equal(uidset_count(&gone), MAILBOX_EXPUNGED_ROWS / 2);
+    end(f);
+    uidset_done(&gone);
+}
+
+/* I32 */
+static void i32_no_uids_left(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    char text[256];
+
+    uint32_t v = three(f).uidvalidity;
+    snprintf(text, sizeof(text),
+             "posta-folder 1\nuidvalidity %u\nmailboxid F1\nuidnext 4294967293\nmodseq 9000\n",
+             v);
+    put(f, FOLDER_FILE, text);
+    put(f, "new/4.d.host", LETTER);
+    put(f, "new/5.e.host", LETTER);
+    assert_rows(f, "1 2 3 4294967293 4294967294");
+    assert_int_equal(peek(f).uidnext, UINT32_MAX);
+    put(f, "new/6.f.host", LETTER);
+    assert_int_equal(mailbox_begin(f->b, MAILBOX_WRITE, &err), E_LIMIT);
+    assert_true(has(f, "new/6.f.host"));
+    take_away(f, "new/6.f.host");
+    lose_index(f);
+    assert_rows(f, "1 2 3 4294967293 4294967294");
+}
+
+/* ---- several at once ---- */
+
+static void two_processes(void **state)
+{
+    struct fixture *f = *state, other = *f;
+
+    three(f);
+    open_box(&other, "INBOX");
+    assert_rows(&other, "1 2 3");
+    store(&other, "2", STORE_ADD, NAME_SEEN, 0, UINT64_MAX, "");
+    assert_rows(f, "1 2S 3");
+    begin(f, MAILBOX_READ);
+    store(&other, "2", STORE_ADD, NAME_TRASHED, 0, UINT64_MAX, "");
+    expunge(&other, NULL, "2");
+    rows_now(f, NULL, 0, 0); /* what it began with */
+    assert_string_equal(f->text, "1 2S 3");
+    end(f);
+    assert_rows(f, "1 3");
+    lose_index(f); /* under both */
+    store(&other, "1", STORE_ADD, NAME_SEEN, 0, UINT64_MAX, "");
+    assert_rows(f, "1S 3");
+    close_box(&other);
+}
+
+static void tells_changes(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    DEFER(close_fd) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    char got[512], want[512];
+    ssize_t n;
+
+    assert_int_equal(mkdirat(f->w.fd, "change", 0700), 0);
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s/change/test", f->w.dir);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    three(f);
+    n = recv(fd, got, sizeof(got) - 1, 0);
+    assert_true(n > 0);
+    while (recv(fd, got, sizeof(got) - 1, 0) > 0)
+        ;
+    uint64_t modseq = store(f, "1", STORE_ADD, NAME_SEEN, 0, UINT64_MAX, "");
+    n = recv(fd, got, sizeof(got) - 1, 0);
+    assert_true(n > 0);
+    got[n] = '\0';
+    snprintf(want, sizeof(want), ALICE "\tINBOX\t%llu\n", (unsigned long long)modseq);
+    assert_string_equal(got, want);
+    assert_rows(f, "1S 2 3");
+    assert_true(recv(fd, got, sizeof(got) - 1, 0) < 0);
+}
+
+static void rests(void **state)
+{
+    struct fixture *f = *state;
+
+    three(f);
+    assert_int_equal(f->all->open, 1);
+    mailboxes_rest(f->all, 0);
+    assert_int_equal(f->all->open, 1);
+    mailboxes_rest(f->all, UINT64_MAX / 2);
+    assert_int_equal(f->all->open, 0);
+    assert_rows(f, "1 2 3");
+}
+
+static void folder_names(void **state)
+{
+    struct fixture *f = *state;
+    struct mailbox *b = NULL;
+    struct err err = {0};
+
+    assert_int_equal(mailbox_open(f->all, STR(ALICE), STR("None"), &b, &err), E_NOT_FOUND);
+    assert_true(mailbox_open(f->all, STR(ALICE), STR("../x"), &b, &err) < 0);
+    assert_true(mailbox_open(f->all, STR(ALICE), STR("a//b"), &b, &err) < 0);
+    assert_int_equal(mailbox_open(f->all, STR(ALICE), STR("iNbOx"), &b, &err), 0);
+    assert_true(str_eq(mailbox_folder(b), STR("INBOX")));
+    assert_true(str_eq(mailbox_maildir(b), STR(ALICE)));
+    mailbox_close(b);
+    assert_int_equal(mailbox_open(f->all, STR("mail/example.test/bob"), STR("INBOX"), &b, &err),
+                     0);
+    assert_true(world_has(&f->w, "mail/example.test/bob/" FOLDER_FILE));
+    mailbox_close(b);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(takes_new_letters, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(stays_the_same, set_up, tear_down),
+        T(takes_new_letters),
+        T(stays_the_same),
+        T(recent_to_the_first),
+        T(leaves_alone_what_is_no_letter),
+        T(very_long_names),
+        T(follows_no_links),
+        T(flags_changed_by_others),
+        T(taken_away_by_others),
+        T(copied_by_others),
+        T(names_without_uid),
+        T(foreign_uids_mean_nothing),
+        T(uids_of_an_unfinished_transaction),
+        T(x31_the_index_is_broken),
+        T(x31_posta_folder_is_lost),
+        T(x31_both_are_lost),
+        T(after_a_start_of_the_system),
+        T(made_again_under_the_same_name),
+        T(scans_sets),
+        T(finds_out_what_is_wanted),
+        T(header_that_is_too_long),
+        cmocka_unit_test(keeps_the_usual_fields),
+        T(files_that_change_meanwhile),
+        T(gone_before_it_is_read),
+        T(stores_flags),
+        T(stores_keywords),
+        T(aborted_changes),
+        T(stores_where_others_rename),
+        T(expunges),
+        T(expunged_long_ago),
+        T(i32_no_uids_left),
+        T(two_processes),
+        T(tells_changes),
+        T(rests),
+        T(folder_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
