@@ -73,6 +73,7 @@ static enum work_state copy(struct step *s)
         code = all_there(s, &there);
     if (code == 0 && !there)
         return work_say(s, WORK_NO, STR("EXPUNGEISSUED"), "Some of the letters are no more");
+    mailbox_limit(s->w->box, s->w->quota_octets, s->w->quota_letters);
     if (code == 0)
         code = mailbox_copy(s->w->box, &s->run->asked, s->c->mailbox, move, &copied, &s->err);
     state = code < 0 ? failed(s, code) : completed(s, &copied);

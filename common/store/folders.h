@@ -63,7 +63,7 @@ int folders_create(struct mailboxes *all, struct str maildir, struct str name,
  * only the name of a parent (HASCHILDREN, RFC 5530). Subscriptions stay. */
 int folders_delete(struct mailboxes *all, struct str maildir, struct str name, struct err *err);
 /* With all below it, and their uses. INBOX: its letters move to the new folder and INBOX stays,
- * empty (RFC 3501 6.3.5). Codes as above; E_DENIED: onto INBOX's name. */
+ * empty (RFC 3501 6.3.5). E_NOT_FOUND; E_EXISTS, E_SYNTAX, E_LIMIT as for a new one. */
 int folders_rename(struct mailboxes *all, struct str maildir, struct str from, struct str to,
                    struct err *err);
 /* The folder need not be there. E_SYNTAX; E_LIMIT. */

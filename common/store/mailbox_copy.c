@@ -317,7 +317,7 @@ static int find_target(struct mailbox *b, struct str name, struct boxfolder **to
     return r;
 }
 
-static int prepare(struct mailbox *b, struct copy *c, const struct measure *m, struct err *err)
+static int prepare(struct copy *c, const struct measure *m, struct err *err)
 {
     int r = map_keywords(c, m->keywords, err);
 
@@ -327,10 +327,22 @@ static int prepare(struct mailbox *b, struct copy *c, const struct measure *m, s
         return r;
     c->from_cur = boxfolder_cur(c->from, err);
     c->to_dir = c->from_cur < 0 ? c->from_cur : boxfolder_cur(c->to, err);
-    if (c->to_dir < 0 || c->move)
-        return c->to_dir < 0 ? c->to_dir : 0;
-    return usages_reserve(mailboxes_usages(b->all), mailboxes_root(b->all, NULL),
-                          mailbox_maildir(b), m->octets, m->letters, b->limits, err);
+    return c->to_dir < 0 ? c->to_dir : 0;
+}
+
+static int copy_measured(struct copy *c, const struct uidset *uids, const struct measure *m,
+                         struct err *err)
+{
+    int r = prepare(c, m, err);
+
+    if (r < 0)
+        return r;
+    c->to->cur_touched = c->to->cur_sync = true;
+    if (c->move)
+        c->from->cur_touched = c->from->cur_sync = true;
+    r = !c->move && m->letters > 1 ? copy_staged(c, uids, err)
+                                   : each_of(c->from, uids, copy_one, c, err);
+    return r == 0 && c->move ? boxfolder_expunged(c->from, c->gone, err) : r;
 }
 
 static int copy_all(struct mailbox *b, struct copy *c, const struct uidset *uids,
@@ -341,16 +353,12 @@ static int copy_all(struct mailbox *b, struct copy *c, const struct uidset *uids
 
     if (r < 0 || m.letters == 0)
         return r;
-    r = prepare(b, c, &m, err);
+    if (!c->move) /* before UIDs are given */
+        r = usages_reserve(mailboxes_usages(b->all), mailboxes_root(b->all, NULL),
+                           mailbox_maildir(b), m.octets, m.letters, b->limits, err);
     if (r < 0)
         return r;
-    c->to->cur_touched = c->to->cur_sync = true;
-    if (c->move)
-        c->from->cur_touched = c->from->cur_sync = true;
-    r = !c->move && m.letters > 1 ? copy_staged(c, uids, err)
-                                  : each_of(c->from, uids, copy_one, c, err);
-    if (r == 0 && c->move)
-        r = boxfolder_expunged(c->from, c->gone, err);
+    r = copy_measured(c, uids, &m, err);
     if (r < 0 && !c->move)
         usages_give_back(mailboxes_usages(b->all), mailbox_maildir(b), m.octets, m.letters);
     return r;

@@ -573,6 +573,13 @@ static void test_quota(void **state)
     client_append(&poor, "APPEND INBOX ", (struct str){big, sizeof(big)}, 1000);
     assert_string_equal(buf_c(&poor.out), "NO [OVERQUOTA]\n");
     client_done(&poor);
+    client_init(&poor, &f->f, 2048);
+    client_run(&poor, "CREATE there");
+    client_run(&poor, "SELECT INBOX");
+    assert_says(&poor, "COPY 1:9 there", "NO [OVERQUOTA]\n");
+    client_run(&poor, "MOVE 1:9 there");
+    assert_has(&poor, "* OK [COPYUID ");
+    client_done(&poor);
 }
 
 static void test_rest(void **state)
