@@ -313,6 +313,21 @@ static enum work_state go_on(struct step *s)
     return work_sync(s);
 }
 
+/* RFC 7162 3.1: the first command that enables it in a mailbox is told where it stands. */
+static void begin_condstore(struct step *s)
+{
+    struct work *w = s->w;
+
+    if (w->condstore || !s->r->condstore)
+        return;
+    w->condstore = true;
+    if (w->box && s->c->verb != VERB_SELECT && s->c->verb != VERB_EXAMINE) {
+        buf_add(s->out, STR("* OK [HIGHESTMODSEQ "));
+        buf_add_number(s->out, w->view.modseq);
+        buf_add(s->out, STR("] Mod-sequences are told from now on\r\n"));
+    }
+}
+
 enum work_state work_step(struct work *w, const struct work_request *r, struct buf *out,
                           struct work_result *result)
 {
@@ -324,6 +339,7 @@ enum work_state work_step(struct work *w, const struct work_request *r, struct b
     if (!w->run)
         w->run = run_new(s.c);
     s.run = w->run;
+    begin_condstore(&s);
     state = go_on(&s);
     s.run->started = true;
     if (step_end(&s) < 0)

@@ -173,8 +173,11 @@ static bool tell_texts(struct step *s, struct fetch *f, bool any)
 /* False: it is left in the middle. */
 static bool tell_letter(struct step *s, struct fetch *f, struct message *m)
 {
-    if (m->gone || (f->n && open_letter(s, f, m) < 0)) {
-        s->run->missing = true;
+    int code = m->gone ? E_NOT_FOUND : f->n ? open_letter(s, f, m) : 0;
+
+    if (code < 0) {
+        s->run->missing |= code == E_NOT_FOUND;
+        s->run->damaged |= code != E_NOT_FOUND;
         letter_close(&f->letter);
         return true;
     }

@@ -105,7 +105,7 @@ int work_flags_of(struct step *s, const struct command_flags *f, struct mailbox_
 
         if (code < 0)
             return code;
-        out->keywords |= bit;
+        out->keywords |= UINT32_C(1) << bit;
     }
     return 0;
 }

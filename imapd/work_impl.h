@@ -34,7 +34,7 @@ struct work {
     struct mailbox *box; /* selected */
     struct view view;
     uint64_t keywords_told; /* a sum of their words */
-    bool read_only;
+    bool read_only, condstore;
     struct work_resume resume;
     struct run *run; /* a command under way, or the last one's words */
 };

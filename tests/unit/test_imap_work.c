@@ -201,6 +201,8 @@ static void test_changedsince(void **state)
     f->c.condstore = true;
     snprintf(text, sizeof(text), "FETCH 1:* FLAGS (CHANGEDSINCE %llu)",
              (unsigned long long)modseq);
+    client_run(&f->c, text);
+    assert_int_equal(client_number(&f->c, "* OK [HIGHESTMODSEQ "), modseq);
     assert_says(&f->c, text, "OK\n");
     client_run(&f->c, "STORE 2 +FLAGS (\\Flagged)");
     assert_true(client_number(&f->c, "* 2 FETCH (UID 2 FLAGS (\\Recent \\Flagged) MODSEQ (") >
