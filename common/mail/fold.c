@@ -1,7 +1,8 @@
 /*
  * The folding of charset.h. ASCII is folded here; libunistring sees only islands: what is not
  * ASCII, with the character in front of it, which a combining mark may join. No ASCII character
- * joins one before it, so an island ends where ASCII begins again.
+ * joins one before it, so an island ends where ASCII begins again. Islands of the letters that
+ * most languages are written with need no library either: those stand in a table.
  */
 #include "base/ascii.h"
 #include "base/utf8.h"
@@ -70,11 +71,78 @@ static void add_casefolded(struct buf *out, struct str in)
         free(folded);
 }
 
+/* Letters that are folded by adding to them, that are in NFC and that nothing here joins. */
+static const struct {
+    uint32_t first, last, add;
+} simple[] = {
+    {0x41,   0x5a,   0x20}, /* what stands in front of an island */
+    {0x21,   0x7e,   0   },
+    {0xc0,   0xd6,   0x20}, /* Latin-1 */
+    {0xd8,   0xde,   0x20},
+    {0xe0,   0xff,   0   },
+    {0xa0,   0xb4,   0   },
+    {0xb6,   0xbf,   0   },
+    {0x391,  0x3a1,  0x20}, /* Greek */
+    {0x3a3,  0x3a9,  0x20},
+    {0x3b1,  0x3c1,  0   },
+    {0x3c3,  0x3ce,  0   },
+    {0x430,  0x45f,  0   }, /* Cyrillic */
+    {0x410,  0x42f,  0x20},
+    {0x400,  0x40f,  0x50},
+    {0x5d0,  0x5ea,  0   }, /* Hebrew */
+    {0x620,  0x64a,  0   }, /* Arabic */
+    {0x2010, 0x2027, 0   }, /* dashes and quotes */
+    {0x3000, 0x3029, 0   }, /* CJK: punctuation, Kana, Han, Hangul */
+    {0x3041, 0x3096, 0   },
+    {0x30a1, 0x30fe, 0   },
+    {0x4e00, 0x9fff, 0   },
+    {0xac00, 0xd7a3, 0   },
+    {0xff01, 0xff20, 0   },
+};
+
+static bool fold_simple(uint32_t *point)
+{
+    for (size_t i = 0; i < sizeof(simple) / sizeof(simple[0]); i++) {
+        if (*point >= simple[i].first && *point <= simple[i].last) {
+            *point += simple[i].add;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False, and nothing is added, where a character is not in the table. A folded letter has as
+ * many octets as it had. */
+static bool add_simple(struct buf *out, struct str in)
+{
+    char *to = buf_room(out, in.n);
+    uint32_t point;
+    size_t n = 0;
+
+    while (to && in.n) {
+        if (!scan_utf8(&in, &point) || !fold_simple(&point))
+            return false;
+        if (point >= 0x800) {
+            to[n++] = (char)(0xe0 | point >> 12);
+            to[n++] = (char)(0x80 | (point >> 6 & 0x3f));
+        } else if (point >= 0x80) {
+            to[n++] = (char)(0xc0 | point >> 6);
+        }
+        to[n++] = (char)(point < 0x80 ? point : 0x80 | (point & 0x3f));
+    }
+    if (to)
+        buf_grown(out, n);
+    return true;
+}
+
 static void add_island(struct charset_folder *f, struct buf *out, struct str in)
 {
     struct buf valid;
 
     if (!in.n)
+        return;
+    f->space = false;
+    if (add_simple(out, in))
         return;
     buf_init(&valid, SIZE_MAX / 2);
     if (!utf8_valid(in)) {
@@ -83,7 +151,6 @@ static void add_island(struct charset_folder *f, struct buf *out, struct str in)
     }
     add_casefolded(out, in);
     buf_done(&valid);
-    f->space = false;
 }
 
 static size_t run_of_8bit(struct str s)

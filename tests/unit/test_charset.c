@@ -1,3 +1,4 @@
+#include "base/utf8.h"
 #include "mail/charset.h"
 
 #include <setjmp.h>
@@ -5,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+
+#include <unicase.h>
+#include <uninorm.h>
 
 #include <cmocka.h>
 
@@ -202,6 +206,44 @@ static void folds(void **state)
     buf_done(&out);
 }
 
+static void as_libunistring(struct buf *out, struct str text)
+{
+    size_t n = 0;
+    uint8_t *want = u8_casefold((const uint8_t *)text.p, text.n, NULL, UNINORM_NFC, NULL, &n);
+
+    buf_clear(out);
+    charset_fold(out, text);
+    if (!str_eq(buf_str(out), (struct str){(const char *)want, n}))
+        fail_msg("%.*s", STR_ARGS(text));
+    free(want);
+}
+
+/* Each character there is, alone, between letters, and in front of marks that may join it. */
+static void all_of_unicode(void **state)
+{
+    static const struct str marks[] = {
+        STR_LIT("x"),        STR_LIT("\xcc\x81"),     STR_LIT("\xcc\x88"),
+        STR_LIT("\xd9\x94"), STR_LIT("\xe3\x82\x99"), STR_LIT("\xe1\x86\xa8")};
+    struct buf text, out;
+
+    (void)state;
+    buf_init(&text, 100);
+    buf_init(&out, 1000);
+    for (uint32_t point = 0x80; point <= 0x10ffff; point += point < 0x20000 ? 1 : 97) {
+        if (point >= 0xd800 && point <= 0xdfff)
+            continue;
+        for (size_t i = 0; i < (point < 0x3200 || point > 0xd000 ? 6 : 1); i++) {
+            buf_clear(&text);
+            buf_add_byte(&text, 'E');
+            utf8_add(&text, point);
+            buf_add(&text, marks[i]);
+            as_libunistring(&out, buf_str(&text));
+        }
+    }
+    buf_done(&text);
+    buf_done(&out);
+}
+
 static void folds_ascii_in_place(void **state)
 {
     char to[32];
@@ -250,6 +292,7 @@ int main(void)
         cmocka_unit_test(folds),
         cmocka_unit_test(folds_ascii_in_place),
         cmocka_unit_test(long_islands),
+        cmocka_unit_test(all_of_unicode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
