@@ -18,13 +18,15 @@ enum {
     STRUCTURE_DEPTH = 100,
     STRUCTURE_PARTS = 10000,
     STRUCTURE_PARAMS = 100,           /* a field's */
-    STRUCTURE_BOUNDARY_BYTES = 255,   /* RFC 2046 5.1.1 says 70; longer ones are seen */
+    STRUCTURE_BOUNDARY_BYTES = 255,   /* RFC 2046 5.1.1 says 70; no more is compared */
     STRUCTURE_HEADER_BYTES = 1 << 20, /* of one part; what follows is not looked at (M03) */
     STRUCTURE_LANGUAGES = 50,
+    STRUCTURE_ENVELOPES_BYTES = 16 << 20, /* of all letters in a letter; then they are NIL */
 };
 
+/* RFC 2231's continuations are joined, not decoded: name "filename*", value "utf-8''%41". */
 struct part_param {
-    struct str name, value; /* value raw: RFC 2231 continuations are joined, not decoded */
+    struct str name, value;
 };
 
 struct part_params {
@@ -36,14 +38,15 @@ struct part {
     struct part *parent, *next,
         *kids; /* kids of multipart; of message/rfc822 the one letter inside */
     unsigned nkids;
-    struct str type, subtype; /* "TEXT", "PLAIN": as written in the letter, default filled in */
+    struct str type, subtype; /* as written in the letter, default filled in */
     struct part_params params;
     struct str id, description, transfer_encoding; /* p is NULL where there is none */
     struct str md5, disposition, location;
     struct part_params disposition_params;
     struct str *languages;
     unsigned nlanguages;
-    struct str envelope; /* of the letter inside message/rfc822: envelope_print()'s text */
+    struct str envelope; /* of the letter inside message/rfc822: envelope_print()'s text; "" is
+                            one of NILs */
 
     uint64_t header_at; /* its MIME head; the whole letter's head for the top part */
     uint64_t body_at;   /* = header_at + octets of the head with the empty line     */
