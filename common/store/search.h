@@ -52,8 +52,8 @@ struct search_key {
     struct uidset uids; /* freed by search_done() */
 
     /* search_new()'s */
-    uint64_t bit; /* of a text */
-    int level;    /* what must be known of a letter to decide it */
+    uint64_t bit;   /* of a text */
+    unsigned level; /* what must be known of a letter to decide it */
 };
 
 struct search;
