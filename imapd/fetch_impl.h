@@ -9,6 +9,8 @@
 #include "imapd/work_impl.h"
 #include "mail/structure.h"
 
+#include <sys/types.h>
+
 enum {
     FETCH_SMALL_BYTES = 262144, /* texts up to here are read whole, and so sized exactly */
     FETCH_CHUNK_BYTES = 65536,  /* larger ones are read in such pieces */

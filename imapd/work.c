@@ -248,6 +248,7 @@ static void run_settle(struct run *run)
     run->state_done = NULL;
     uidset_done(&run->asked);
     uidset_done(&run->todo);
+    uidset_done(&run->sync.rest);
     buf_done(&run->flags.text);
     free(run->quiet);
     run->quiet = NULL;

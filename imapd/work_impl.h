@@ -69,9 +69,9 @@ struct run {
     struct quiet *quiet;
     unsigned nquiet, quiet_room;
     struct {
-        bool begun, told;
+        bool begun, scanned, told;
         uint64_t since, upto; /* mod-sequences */
-        uint32_t after;       /* flags are told up to this UID */
+        struct uidset rest;   /* flags are still to be told of these */
     } sync;
     void *state; /* the command's own, in `arena` */
     void (*state_done)(void *state);

@@ -24,43 +24,66 @@ static bool is_quiet(const struct run *run, unsigned *at, const struct message *
            uidset_has(&run->asked, m->uid);
 }
 
-/* 1: all told, 0: there are more, negative: failed. */
-static int tell_rows(struct step *s, unsigned what)
-{
-    struct run *run = s->run;
-    struct message m;
-    unsigned quiet = 0;
-    int more = 0;
-
-    while (!work_full(s) && (more = mailbox_next(s->w->box, &m, &s->err)) == 1) {
-        run->sync.after = m.uid;
-        if (is_quiet(run, &quiet, &m))
-            continue;
-        work_letter_begin(s, &m, what);
-        work_letter_end(s);
-    }
-    return more < 0 ? more : !more;
-}
-
-static int tell_flags(struct step *s)
+static void tell_row(struct step *s, const struct message *m, unsigned *quiet)
 {
     bool named = s->c->uid || s->r->condstore;
-    unsigned what = FETCH_FLAGS | (named ? FETCH_UID : 0U);
-    struct uidset rest = {0};
-    int code;
 
-    if (s->r->condstore)
-        what |= FETCH_MODSEQ;
-    uidset_copy(&rest, &s->w->view.uids);
-    if (s->run->sync.after)
-        uidset_remove(&rest, 1, s->run->sync.after);
-    code = mailbox_scan(s->w->box, &rest, s->run->sync.since, 0, &s->err);
-    if (code == 0) {
-        code = work_full(s) ? 0 : tell_rows(s, what);
-        mailbox_scan_end(s->w->box);
+    if (is_quiet(s->run, quiet, m))
+        return;
+    work_letter_begin(
+        s, m, FETCH_FLAGS | (named ? FETCH_UID : 0U) | (s->r->condstore ? FETCH_MODSEQ : 0U));
+    work_letter_end(s);
+}
+
+/* To find what has changed may mean to sort it, so that is done once: what does not go out now
+ * is kept as a set. */
+static int tell_changed(struct step *s)
+{
+    struct message m;
+    unsigned quiet = 0;
+    int more, code = mailbox_scan(s->w->box, &s->w->view.uids, s->run->sync.since, 0, &s->err);
+
+    if (code < 0)
+        return code;
+    while ((more = mailbox_next(s->w->box, &m, &s->err)) == 1) {
+        if (work_full(s))
+            uidset_add(&s->run->sync.rest, m.uid, m.uid);
+        else
+            tell_row(s, &m, &quiet);
     }
-    uidset_done(&rest);
-    return code;
+    mailbox_scan_end(s->w->box);
+    s->run->sync.scanned = true;
+    return more;
+}
+
+static int tell_rest(struct step *s)
+{
+    struct uidset *rest = &s->run->sync.rest;
+    struct message m;
+    unsigned quiet = 0;
+    uint32_t last = 0;
+    int more = 1, code = mailbox_scan(s->w->box, rest, 0, 0, &s->err);
+
+    if (code < 0)
+        return code;
+    while (!work_full(s) && (more = mailbox_next(s->w->box, &m, &s->err)) == 1) {
+        tell_row(s, &m, &quiet);
+        last = m.uid;
+    }
+    mailbox_scan_end(s->w->box);
+    if (more == 0)
+        uidset_clear(rest);
+    else if (last)
+        uidset_remove(rest, 1, last);
+    return more < 0 ? more : 0;
+}
+
+/* 1: all told, 0: there are more, negative: failed. */
+static int tell_flags(struct step *s)
+{
+    int code = s->run->sync.scanned ? tell_rest(s) : tell_changed(s);
+
+    return code < 0 ? code : !s->run->sync.rest.n;
 }
 
 static int look_for_fresh(struct step *s, struct uidset *fresh)
