@@ -10,6 +10,7 @@
 #include "store/mailbox.h"
 #include "store/maildir.h"
 #include "store/name.h"
+#include "store/search.h"
 #include "sys/clock.h"
 
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 
 #define ALICE "mail/example.test/alice"
 
-enum { PORTION = 1000, WARM = 1000 };
+enum { PORTION = 1000, WARM = 1000, STEP = 10000 };
 
 static struct mailboxes *all;
 static struct mailbox *box;
@@ -152,6 +153,60 @@ static void scan(const char *what, unsigned want)
         printf("but there were %u: %s\n", n, err.text);
 }
 
+static unsigned run_search(struct search *s)
+{
+    struct uidset among = {0}, hits = {0};
+    struct err err = {0};
+    uint64_t modseq = 0;
+    int more;
+
+    uidset_add(&among, 1, letters);
+    do {
+        begin(MAILBOX_READ);
+        more = search_run(s, box, &among, STEP, &hits, &modseq, &err);
+        end();
+        if (more < 0)
+            die("search", &err);
+    } while (more);
+    unsigned n = uidset_count(&hits);
+    uidset_done(&among);
+    uidset_done(&hits);
+    return n;
+}
+
+/* UNSEEN is left out where there is none. */
+static void search(const char *what, bool unseen, struct search_key key)
+{
+    struct search_key seen = {.op = SEARCH_FLAGS, .mask = NAME_SEEN};
+    struct search_key not = {.op = SEARCH_NOT, .kids = &seen, .next = &key};
+    struct search_key tree = {.op = SEARCH_AND, .kids = unseen ? &not : &key};
+    struct arena a;
+    char text[64];
+    double t = now_ms();
+
+    arena_init(&a);
+    struct search *s = search_new(&tree, &a);
+    unsigned n = run_search(s);
+    search_done(s);
+    arena_done(&a);
+    snprintf(text, sizeof(text), "SEARCH %s: %u", what, n);
+    tell(text, t);
+}
+
+static void searches(void)
+{
+    struct search_key subject = {
+        .op = SEARCH_HEADER, .field = STR_LIT("Subject"), .text = STR_LIT("number 7777")};
+    struct search_key odd = {.op = SEARCH_HEADER, .field = STR_LIT("X-Odd")};
+    struct search_key body = {.op = SEARCH_BODY, .text = STR_LIT("nowhere")};
+
+    search("UNSEEN", true, (struct search_key){.op = SEARCH_ALL});
+    search("SUBJECT", false, subject);
+    search("UNSEEN SUBJECT", true, subject);
+    search("HEADER X-Odd, not kept", false, odd);
+    search("BODY", false, body);
+}
+
 static void warm(void)
 {
     struct mailbox_state st;
@@ -259,6 +314,7 @@ int main(int argc, char **argv)
     scan("envelopes and structures, cold", WANT_ENVELOPE | WANT_BODYSTRUCTURE);
     scan("envelopes and structures, warm", WANT_ENVELOPE | WANT_BODYSTRUCTURE);
     scan("headers, warm", WANT_HEADER);
+    searches();
     scan("flags of all, with all of it in the index", 0);
     store("store \\Flagged on all, 1,000 at a time", letters, NAME_FLAGGED);
     scan("flags of all, each with its mod-sequence", 0);
