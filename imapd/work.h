@@ -45,7 +45,7 @@ struct work_user {
 
 struct work_request {
     const struct command *command; /* stays until WORK_DONE or work_cancel() */
-    bool condstore; /* enabled: FETCH responses tell MODSEQ */
+    bool condstore;                /* enabled: FETCH responses tell MODSEQ */
     /* VERB_APPEND: the literal comes in pieces; any of the three in one request. append_cancel
        stands alone: what follows the literal is wrong, so nothing is kept; WORK_DONE, and the
        session says BAD whatever the result. */

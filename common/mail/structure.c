@@ -31,7 +31,7 @@ enum {
 
 /* How far the reading has come: what the counts of a part are differences of. */
 struct mark {
-    uint64_t at, lf, lines; /* octets, LFs without CR, LFs */
+    uint64_t at, lf, lines; /* octets, LFs that are no CRLF yet, LFs */
 };
 
 struct level {
@@ -53,6 +53,7 @@ struct structure_reader {
     uint64_t line;     /* octets of it in earlier pieces                             */
     size_t nheld;      /* of these, the first are kept                               */
     bool cr;           /* the last of them is CR                                     */
+    bool ended, crlf;  /* a line has ended, the first one in CRLF                     */
     char held[HELD_BYTES];
     const char *run;  /* octets of the head in this piece begin here; not yet kept  */
     struct buf head;  /* those of earlier pieces                                    */
@@ -352,7 +353,7 @@ static const char *count_lines(struct structure_reader *r, const char *p, const 
     bool cr = false;
 
     while (p < end && *p != '-' && (nl = memchr(p, '\n', (size_t)(end - p)))) {
-        cr = nl > p && nl[-1] == '\r';
+        cr = r->crlf && nl > p && nl[-1] == '\r';
         lf += !cr;
         lines++;
         p = nl + 1;
@@ -386,6 +387,16 @@ static void hold(struct structure_reader *r, const char *p, const char *end)
     r->cr = end[-1] == '\r';
 }
 
+/* Of the line end behind `cr`: 2 octets of CRLF, or 1. The first one says what the file has;
+ * among LFs a CR is text, as in the sizes of letters (store/FORMAT.md). */
+static unsigned line_end(struct structure_reader *r, bool cr)
+{
+    if (!r->ended)
+        r->crlf = cr;
+    r->ended = true;
+    return cr && r->crlf ? 2 : 1;
+}
+
 /* The line that was held ends at `nl`. */
 static void release(struct structure_reader *r, const char *p, const char *nl)
 {
@@ -394,7 +405,7 @@ static void release(struct structure_reader *r, const char *p, const char *nl)
 
     memcpy(r->held + r->nheld, p, n < room ? n : room);
     r->nheld += n < room ? n : room;
-    take_line(r, (struct str){r->held, r->nheld}, p, r->line + n, cr ? 2 : 1);
+    take_line(r, (struct str){r->held, r->nheld}, p, r->line + n, line_end(r, cr));
     r->line = r->nheld = 0;
 }
 
@@ -415,7 +426,7 @@ void structure_reader_feed(struct structure_reader *r, struct str piece)
             bool cr = nl > p && nl[-1] == '\r';
 
             take_line(r, (struct str){p, (size_t)(nl + 1 - p)}, p, (uint64_t)(nl + 1 - p),
-                      cr ? 2 : 1);
+                      line_end(r, cr));
         }
         p = nl + 1;
         if (!r->run)

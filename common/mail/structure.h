@@ -6,7 +6,8 @@
  * what is nested or repeated beyond the limits is opaque (M01, M02, M06, M07). Linear time;
  * memory by the number of parts, not by size.
  *
- * Offsets count octets of the file as it lies there (LF, or CRLF in foreign files).
+ * Offsets count octets of the file as it lies there. Its first line says whether it has LF or,
+ * as foreign files may, CRLF; a CR before LF among LFs is text.
  */
 #ifndef POSTA_MAIL_STRUCTURE_H
 #define POSTA_MAIL_STRUCTURE_H
@@ -51,7 +52,7 @@ struct part {
     uint64_t header_at; /* its MIME head; the whole letter's head for the top part */
     uint64_t body_at;   /* = header_at + octets of the head with the empty line     */
     uint64_t body_end;
-    uint64_t header_lf, body_lf; /* LFs that stand without CR: wire octets are octets + lf */
+    uint64_t header_lf, body_lf; /* LFs that become CRLF: wire octets are octets + lf */
     uint64_t body_lines;         /* RFC 3501's "size of the body in text lines" */
 };
 

@@ -247,8 +247,8 @@ static void offsets(void **state)
     assert_int_equal(p->header_at, at + 4);
     assert_int_equal(p->body_at, at + 11);
     assert_int_equal(p->body_end, at + 14);
-    assert_int_equal(part_header_wire(p), 8);
-    assert_int_equal(part_body_wire(p), 3);
+    assert_int_equal(part_header_wire(p), 9); /* among LFs a CR is text */
+    assert_int_equal(part_body_wire(p), 4);
     assert_int_equal(p->body_lines, 1);
     p = p->next; /* a delimiter where its head goes on: RFC 2046 5.1.2 */
     assert_memory_equal(letter.p + p->header_at, "B: c\n--b\n", 9);
@@ -257,6 +257,20 @@ static void offsets(void **state)
     p = p->next; /* the line end of the empty line is the delimiter's */
     assert_int_equal(p->body_end, p->header_at);
     assert_null(p->next);
+}
+
+/* The first line end says what the file has. */
+static void line_ends(void **state)
+{
+    struct part *top = structure_parse(STR("A: b\r\n\nx\ny\r\n"), &arena);
+
+    (void)state;
+    assert_int_equal(part_header_wire(top), 8);
+    assert_int_equal(part_body_wire(top), 6);
+    top = structure_parse(STR("A: b\n\r\nx\ny\r\n"), &arena);
+    assert_int_equal(top->body_at, 7);
+    assert_int_equal(part_header_wire(top), 9);
+    assert_int_equal(part_body_wire(top), 7);
 }
 
 /* The same tree whatever the pieces. */
@@ -515,6 +529,7 @@ int main(void)
         TEST(parameters),
         TEST(sections),
         TEST(offsets),
+        TEST(line_ends),
         TEST(any_pieces),
         TEST(packs),
         TEST(m01_nested_100000_deep),
