@@ -141,19 +141,19 @@ void section_print(struct buf *out, const struct fetch_item *item)
 
 /* ---- the head of the letter, found by reading ---- */
 
-/* Where the empty line ends in `in`, if it does; `fresh` at the begin of a line. */
-static bool empty_line(struct str in, bool *fresh, size_t *end)
+/* Where the empty line ends in `in`, if it does. *line: octets of the line so far, 0 and 1 for
+ * nothing and a CR. */
+static bool empty_line(struct str in, unsigned *line, size_t *end)
 {
     for (size_t i = 0; i < in.n; i++) {
-        if (in.p[i] == '\n') {
-            if (*fresh) {
-                *end = i + 1;
-                return true;
-            }
-            *fresh = true;
-        } else if (in.p[i] != '\r') {
-            *fresh = false;
+        if (in.p[i] == '\n' && *line < 2) {
+            *end = i + 1;
+            return true;
         }
+        if (in.p[i] == '\n')
+            *line = 0;
+        else
+            *line = *line == 0 && in.p[i] == '\r' ? 1 : 2;
     }
     return false;
 }
@@ -162,7 +162,8 @@ static int find_head(struct letter *l)
 {
     DEFER(free_mem) char *piece = malloc(FETCH_CHUNK_BYTES);
     size_t room = FETCH_FIRST_BYTES, end = 0;
-    bool fresh = true, found = false;
+    bool found = false;
+    unsigned line = 0;
     char last = 0;
 
     if (!piece)
@@ -172,7 +173,7 @@ static int find_head(struct letter *l)
 
         if (n < 0)
             return (int)n;
-        found = empty_line((struct str){piece, (size_t)n}, &fresh, &end);
+        found = empty_line((struct str){piece, (size_t)n}, &line, &end);
         end = found ? end : (size_t)n;
         l->head_wire += wire_count((struct str){piece, end}, l->crlf, last);
         l->head_end += end;

@@ -326,7 +326,7 @@ static void take_line(struct structure_reader *r, struct str seen, const char *l
                       unsigned end)
 {
     struct level *l = end_parts(r, seen, line);
-    bool empty = r->in_head && end && n == end;
+    bool empty = r->in_head && end && (n == end || (n == 2 && seen.p[0] == '\r'));
     struct str head = empty ? head_before(r, line) : STR("");
 
     r->here.at += n;

@@ -148,6 +148,7 @@ static void check_letter(struct world *w)
     fields.text = SECTION_FIELDS_NOT;
     struct buf others = section(w, fields);
     assert(all.n == w->letter.vsize && head.n + text.n == all.n);
+    assert(head.n == part_header_wire(w->letter.top));
     assert(str_starts(buf_str(&all), buf_str(&head)));
     assert(text.n == 0 || memcmp(all.p + head.n, text.p, text.n) == 0);
     assert(some.n + others.n <= head.n + 6); /* an empty line each, and a last line's end */
