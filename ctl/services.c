@@ -29,6 +29,16 @@ static struct config_list mda_lmtp(const struct config *c)
     return c->mda.lmtp;
 }
 
+static struct config_list imapd_listen(const struct config *c)
+{
+    return c->imapd.listen;
+}
+
+static struct config_list imapd_listen_tls(const struct config *c)
+{
+    return c->imapd.listen_tls;
+}
+
 static struct config_list pop3d_listen(const struct config *c)
 {
     return c->pop3d.listen;
@@ -69,6 +79,15 @@ const struct service services[] = {
      .tls = true,
      .sockets = {{.name = "msa", .addresses = msa_listen, .key = "msa.listen"},
                  {.name = "msa-tls", .addresses = msa_listen_tls, .key = "msa.listen_tls"}}},
+    {.name = "posta-imapd",
+     .folder = "imapd",
+     .user = "posta-mail",
+     .workers = true,
+     .tls = true,
+     .sockets = {{.name = "imapd", .addresses = imapd_listen, .key = "imapd.listen"},
+                 {.name = "imapd-tls",
+                  .addresses = imapd_listen_tls,
+                  .key = "imapd.listen_tls"}}},
     {.name = "posta-pop3d",
      .folder = "pop3d",
      .user = "posta-mail",
@@ -78,7 +97,7 @@ const struct service services[] = {
                  {.name = "pop3d-tls",
                   .addresses = pop3d_listen_tls,
                   .key = "pop3d.listen_tls"}}},
-    {.name = NULL                                             },
+    {.name = NULL                                                 },
 };
 
 const struct service_socket supervisor_socket = {.name = "posta.ctl", .mode = 0666};

@@ -1,6 +1,6 @@
 """demo.py - what ./run shows: a letter sent by hand and read back, the settings for a client, and the journeys of letters.
 
-    demo.py letter BASE CERTIFICATE     sends from alice to bob through the submission port, reads it by POP3
+    demo.py letter BASE CERTIFICATE     sends from alice to bob through the submission port, reads it by IMAP and POP3
     demo.py settings BASE               what a person types into a mail client
     demo.py follow LOG PID              one line a box for each letter, until PID ends
 """
@@ -88,6 +88,44 @@ def send(base, context, mark):
     t.say("QUIT", "221")
 
 
+class Imap(Talk):
+    """Commands with a tag; a letter comes as a literal, shown line by line."""
+
+    def __init__(self, port, context):
+        super().__init__(port)
+        self.tls(context)
+        self.tag = 0
+        self.line()
+
+    def ask(self, command, shown=None):
+        self.tag += 1
+        print("   " + paint("36", f"C: a{self.tag} {shown or command}"), flush=True)
+        self.s.sendall(f"a{self.tag} {command}\r\n".encode())
+        lines = []
+        while not (line := self.line()).startswith(f"a{self.tag} "):
+            lines.append(line)
+        if not line.startswith(f"a{self.tag} OK"):
+            raise SystemExit("expected OK")
+        return lines
+
+
+def look(base, context, mark):
+    """By IMAP: the letter stays where it is, and is not marked as read."""
+    t = Imap(base + 993, context)
+    t.ask(f"LOGIN {BOB[0]} {BOB[1]}", shown=f"LOGIN {BOB[0]} (the password)")
+    t.ask("SELECT INBOX")
+    end = time.monotonic() + WAIT_SECONDS
+    while not (found := t.ask(f'SEARCH SUBJECT "{mark}"')[-1].split()[2:]):
+        if time.monotonic() > end:
+            raise SystemExit("the letter did not arrive")
+        time.sleep(0.1)
+        t.ask("NOOP")
+    text = t.ask(f"FETCH {found[-1]} (FLAGS BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT)] BODY.PEEK[TEXT])")
+    if f"Subject: {mark}" not in text:
+        raise SystemExit("that is another letter")
+    t.ask("LOGOUT")
+
+
 def read(base, context, mark):
     end = time.monotonic() + WAIT_SECONDS
     while True:
@@ -119,18 +157,24 @@ def letter(base, certificate):
     mark = f"A letter crosses the house, {time.strftime('%H:%M:%S')}.{os.getpid()}"
     send(base, context, mark)
     print()
+    look(base, context, mark)
+    print()
     read(base, context, mark)
 
 
 def settings(base):
     print(f"""   accounts            {ALICE[0]} (password {ALICE[1]}), {BOB[0]} (password {BOB[1]})
-   incoming (POP3)     127.0.0.1, port {base + 995} with TLS, or {base + 110} with STARTTLS
-   outgoing (SMTP)     127.0.0.1, port {base + 465} with TLS, or {base + 587} with STARTTLS
-   user name           the whole address; authentication: normal password
+   Thunderbird, K-9 and Apple Mail all ask for the same; choose IMAP where there is a choice, and "set up by hand".
+
+                       server       port    security   or                   user name, authentication
+   incoming (IMAP)     127.0.0.1    {base + 993:<7} SSL/TLS     {base + 143} with STARTTLS   the whole address, normal password
+   incoming (POP3)     127.0.0.1    {base + 995:<7} SSL/TLS     {base + 110} with STARTTLS   the whole address, normal password
+   outgoing (SMTP)     127.0.0.1    {base + 465:<7} SSL/TLS     {base + 587} with STARTTLS   the whole address, normal password
    certificate         self-signed: accept it once, or trust var/cert.pem
    another server      speaks SMTP to 127.0.0.1, port {base + 525}
 
    by hand             openssl s_client -quiet -starttls smtp -connect 127.0.0.1:{base + 587}
+                       openssl s_client -quiet -connect 127.0.0.1:{base + 993}, then: a LOGIN {BOB[0]} {BOB[1]}
    with swaks          swaks --server 127.0.0.1:{base + 587} -tls --auth PLAIN --auth-user {ALICE[0]} --auth-password {ALICE[1]} \\
                              --from {ALICE[0]} --to {BOB[0]}""")
 

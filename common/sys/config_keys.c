@@ -29,7 +29,7 @@ const struct config_section config_sections[] = {
      "Letters for this domain go to a fixed host instead of where DNS says. May stand several "
      "times, each with another domain.", "DOMAIN"},
     {"mda", "The delivery agent: writes letters into Maildirs.", NULL},
-    {"imapd", "The IMAP server.", NULL},
+    {"imapd", "The IMAP server (RFC 3501).", NULL},
     {"pop3d", "The POP3 server (RFC 1939).", NULL},
     {"dns", "Which name servers are asked, and what is believed.", NULL},
     {"limits", "What one letter, one session, one address or the whole system may use.", NULL},
@@ -160,7 +160,8 @@ const struct config_row config_rows[] = {
      "A POP3 session in which nothing happens. RFC 1939 asks for ten minutes at least."},
     {"limits", "idle_imap_seconds", CONFIG_TIME, "30m", "seconds", 30 * MINUTE, DAY,
      MEMBER(limits.idle_imap_seconds),
-     "An IMAP session in which nothing happens. RFC 9051 asks for half an hour at least."},
+     "An IMAP session in which the client says nothing, in IDLE too. RFC 3501 asks for half an "
+     "hour at least."},
     {"limits", "drain_seconds", CONFIG_TIME, "5s", "seconds", 0, HOUR,
      MEMBER(limits.drain_seconds),
      "What sessions get to end by themselves when posta stops."},
@@ -221,7 +222,7 @@ const struct config_row config_rows[] = {
 /* clang-format on */
 const size_t config_rows_n = sizeof(config_rows) / sizeof(config_rows[0]);
 
-/* Keys of what is still to come: sending to other systems, and IMAP. Who builds it takes its
+/* Keys of what is still to come: sending to other systems. Who builds it takes its
  * rows away here. NULL: the whole section. */
 static const struct {
     const char *section, *name;
@@ -232,9 +233,7 @@ static const struct {
     {"mta",       "relay_tls"          },
     {"mta",       "port"               },
     {"mta.route", NULL                 },
-    {"imapd",     NULL                 },
     {"dns",       NULL                 },
-    {"limits",    "idle_imap_seconds"  },
 };
 
 bool config_row_later(const struct config_row *row)

@@ -10,7 +10,7 @@ B=${PEER_BASE:-${TMPDIR:-/tmp}/bench-posta}
 USERS=${USERS:-1000}
 MUID=${MAIL_UID:-5001}
 base=${BENCH_PORT_BASE:-14000}
-P25=$((base + 25)) P587=$((base + 587)) P465=$((base + 465)) P110=$((base + 110)) P995=$((base + 995)) PLMTP=$((base + 24)) SINK=12600
+P25=$((base + 25)) P587=$((base + 587)) P465=$((base + 465)) P143=$((base + 143)) P993=$((base + 993)) P110=$((base + 110)) P995=$((base + 995)) PLMTP=$((base + 24)) SINK=12600
 
 as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=$MUID --regid=$MUID --clear-groups "$@"; else "$@"; fi; }
 posta() { as "$build/ctl/posta" -c "$B/posta.conf" "$@"; }
@@ -27,6 +27,7 @@ log   { level = "${LOG_LEVEL:-info}" }
 msa   { listen = {"127.0.0.1:$P587"}   listen_tls = {"127.0.0.1:$P465"} }
 mta   { listen = {"127.0.0.1:$P25"} }
 mda   { lmtp = {"127.0.0.1:$PLMTP"} }
+imapd { listen = {"127.0.0.1:$P143"}   listen_tls = {"127.0.0.1:$P993"} }
 pop3d { listen = {"127.0.0.1:$P110"}   listen_tls = {"127.0.0.1:$P995"} }
 lab    { clear_auth = true }
 limits { connections_per_address = 20000   letter_bytes = "50M" }
@@ -48,6 +49,8 @@ HOST=127.0.0.1
 SMTP_PORT=$P25
 SUBMISSION_PORT=$P587
 SMTPS_PORT=$P465
+IMAP_PORT=$P143
+IMAPS_PORT=$P993
 POP3_PORT=$P110
 POP3S_PORT=$P995
 LMTP_PORT=$PLMTP
@@ -64,7 +67,7 @@ ROOT_PIDS_CMD=cat $B/run/posta.pid
 START_CMD=$0 start
 RESTART_CMD=$0 boot
 STOP_CMD=$0 stop
-BINARIES=$build/ctl/posta $build/msa/posta-msa $build/mta/receive/posta-mta-receive $build/mta/queue/posta-mta-queue $build/mda/posta-mda $build/pop3d/posta-pop3d $build/authd/posta-authd
+BINARIES=$build/ctl/posta $build/msa/posta-msa $build/mta/receive/posta-mta-receive $build/mta/queue/posta-mta-queue $build/mda/posta-mda $build/imapd/posta-imapd $build/pop3d/posta-pop3d $build/authd/posta-authd
 CONF
 }
 

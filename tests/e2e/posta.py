@@ -29,7 +29,7 @@ def open_to_all(build):
     copy = pathlib.Path(tempfile.mkdtemp(prefix="posta-build-"))
     os.chmod(copy, 0o755)
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
-    for folder in ("ctl", "msa", "mta/receive", "mta/queue", "mda", "pop3d", "authd"):
+    for folder in ("ctl", "msa", "mta/receive", "mta/queue", "mda", "imapd", "pop3d", "authd"):
         (copy / folder).mkdir(parents=True)
         for program in (build / folder).glob("posta*"):
             if program.is_file():
@@ -82,9 +82,9 @@ class System:
         self.build = pathlib.Path(build)
         self.state, self.run = self.dir / "state", self.dir / "run"
         self.conf, self.log_path = self.dir / "posta.conf", self.dir / "log"
-        names = ("mta", "msa", "msa_tls", "pop3d", "pop3d_tls", "lmtp")
+        names = ("mta", "msa", "msa_tls", "imapd", "imapd_tls", "pop3d", "pop3d_tls", "lmtp")
         self.ports = dict(zip(names, free_ports(len(names))))
-        self.sections = {"mta": "", "msa": "", "pop3d": "", "mda": "", "limits": "", "lab": "", "log": "", **(sections or {})}
+        self.sections = {"mta": "", "msa": "", "imapd": "", "pop3d": "", "mda": "", "limits": "", "lab": "", "log": "", **(sections or {})}
         self.top = top
         self.process = None
         self.env = {**os.environ, "ASAN_OPTIONS": f"detect_leaks=1:abort_on_error=1:log_path={self.dir}/asan",
@@ -100,6 +100,7 @@ class System:
             f'msa {{ listen = {{"127.0.0.1:{p["msa"]}"}} listen_tls = {{"127.0.0.1:{p["msa_tls"]}"}} {s["msa"]} }}\n'
             f'mta {{ listen = {{"127.0.0.1:{p["mta"]}"}} {s["mta"]} }}\n'
             f'mda {{ lmtp = {{"127.0.0.1:{p["lmtp"]}"}} {s["mda"]} }}\n'
+            f'imapd {{ listen = {{"127.0.0.1:{p["imapd"]}"}} listen_tls = {{"127.0.0.1:{p["imapd_tls"]}"}} {s["imapd"]} }}\n'
             f'pop3d {{ listen = {{"127.0.0.1:{p["pop3d"]}"}} listen_tls = {{"127.0.0.1:{p["pop3d_tls"]}"}} {s["pop3d"]} }}\n'
             f'limits {{ {s["limits"]} }}\nlab {{ {s["lab"]} }}\n')
 

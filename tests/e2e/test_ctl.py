@@ -19,7 +19,7 @@ import pytest
 
 from posta import BUILD, DOMAIN, PASSWORD, alive, as_user, free_port, system, until
 
-PROGRAMS = ["posta-authd", "posta-mda", "posta-mta-queue", "posta-mta-receive", "posta-msa", "posta-pop3d"]
+PROGRAMS = ["posta-authd", "posta-mda", "posta-mta-queue", "posta-mta-receive", "posta-msa", "posta-imapd", "posta-pop3d"]
 FROZEN_PATIENCE = 60
 POSTA = str(BUILD / "ctl/posta")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: processes of different users")
@@ -556,7 +556,8 @@ def listens(port):
 def test_each_process_has_its_own_user_and_its_own_files():
     with system(uid=0) as s:
         users = {"posta-authd": "posta-auth", "posta-mda": "posta-mail", "posta-mta-queue": "posta-queue",
-                 "posta-mta-receive": "posta-receive", "posta-msa": "posta-msa", "posta-pop3d": "posta-mail"}
+                 "posta-mta-receive": "posta-receive", "posta-msa": "posta-msa", "posta-imapd": "posta-mail",
+                 "posta-pop3d": "posta-mail"}
         for name, user in users.items():
             for pid in s.pids(name):
                 words = pathlib.Path(f"/proc/{pid}/status").read_text()
