@@ -110,7 +110,7 @@ static inline void take_away(struct fixture *f, const char *name)
 }
 
 /* The name in cur/ of the letter with this UID, "cur/…". */
-static inline void name_of(struct fixture *f, uint32_t uid, char to[WORLD_BYTES])
+static inline bool find_name_of(struct fixture *f, uint32_t uid, char to[WORLD_BYTES])
 {
     int fd = openat(f->w.fd, ALICE "/cur", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DEFER(close_dir) DIR *d = fdopendir(fd);
@@ -126,7 +126,12 @@ static inline void name_of(struct fixture *f, uint32_t uid, char to[WORLD_BYTES]
         if (p && strncmp(p, end, strlen(end)) == 0 && !ascii_is_digit(p[strlen(end)]))
             snprintf(to, WORLD_BYTES, "cur/%.255s", e->d_name);
     }
-    assert_true(to[0]);
+    return to[0];
+}
+
+static inline void name_of(struct fixture *f, uint32_t uid, char to[WORLD_BYTES])
+{
+    assert_true(find_name_of(f, uid, to));
 }
 
 static inline bool has(struct fixture *f, const char *name)
