@@ -211,7 +211,7 @@ int mailbox_begin(struct mailbox *b, enum mailbox_mode mode, struct err *err)
 {
     b->mode = mode;
     b->trouble = 0;
-    b->refreshed = false;
+    b->refreshed = 0;
     int r = begin_once(b, err);
     if (r == E_CORRUPT) /* the index was begun anew */
         r = begin_once(b, err);
@@ -295,11 +295,9 @@ void mailbox_abort(struct mailbox *b)
 
 int mailbox_refresh(struct mailbox *b, struct err *err)
 {
-    if (b->refreshed)
-        return 0;
-    b->refreshed = true;
-    int r = boxfolder_take_all(&b->here, err);
-    return r < 0 ? mailbox_failed(b, r) : 1;
+    if (b->refreshed++ == MAILBOX_REFRESHES)
+        return err_set(err, E_BUSY, "another program is changing the folder %s", b->folder);
+    return mailbox_failed(b, boxfolder_take_all(&b->here, err));
 }
 
 int boxfolder_join(struct mailbox *b, struct str name, struct boxfolder **out, struct err *err)

@@ -15,8 +15,7 @@ static int look_elsewhere(struct mailbox *b, struct boxfolder *f, uint32_t uid, 
 {
     int r;
 
-    if (!b->refreshed) {
-        b->refreshed = true;
+    if (b->refreshed++ == 0) {
         if ((r = index_begin(f->x, err)) < 0 || (r = boxfolder_load(f, err)) < 0 ||
             (r = boxfolder_take_all(f, err)) < 0 || (r = boxfolder_save(f, err)) < 0 ||
             (r = index_commit(f->x, err)) < 0)
@@ -61,8 +60,6 @@ int mailbox_open_uid(struct mailbox *b, uint32_t uid, struct arena *a, struct le
         return open_elsewhere(b, uid, a, l, err);
     r = mailbox_refresh(b, err);
     if (r == 0)
-        return err_set(err, E_NOT_FOUND, "letter %u has gone", uid);
-    if (r > 0)
         r = boxfolder_letter(&b->here, uid, a, l, err);
     return r < 0 ? r : boxfolder_open_letter(&b->here, l, err);
 }
@@ -102,8 +99,8 @@ int mailbox_letter(struct mailbox *b, uint32_t uid, bool *crlf, struct err *err)
 
 enum { EACH_ROWS = 256 };
 
-/* Those of one range, some at a time. A file that is not where its row says makes us look
- * through the folder once, after which the rows are read anew; then it is passed over. */
+/* Those of one range, some at a time. Where a file was not where its row says, we look through
+ * the folder, and the rows are read anew. */
 static int each_of_range(struct mailbox *b, struct uidrange range, mailbox_each_fn *each,
                          void *arg, struct err *err)
 {
@@ -125,11 +122,8 @@ static int each_of_range(struct mailbox *b, struct uidrange range, mailbox_each_
             if (r != E_NOT_FOUND)
                 continue;
             r = mailbox_refresh(b, err);
-            if (r > 0) {
-                from = rows[i].uid;
-                break;
-            }
-            b->here.row.cur_look = 0; /* the next one to begin looks */
+            from = rows[i].uid;
+            break;
         }
     }
     arena_done(&a);

@@ -213,14 +213,15 @@ struct mailbox {
     struct mailbox_scan *scan;
     struct mailbox_kept *kept;
     struct usage_limits limits; /* of mailbox_copy(); mailbox_limit() */
-    int trouble;    /* the worst code of this transaction: a broken index is begun anew */
-    bool refreshed; /* one has looked for files that were not where rows say */
+    int trouble;        /* the worst code of this transaction: a broken index is begun anew */
+    unsigned refreshed; /* how often files were looked for that were not where rows say */
 };
 
 /* Remembers an error of the transaction; returns it. */
 int mailbox_failed(struct mailbox *b, int r);
-/* MAILBOX_WRITE: a file was not where its row says: looks at all names, at most once between
- * begin and end. 1: rows may be others now. */
+/* MAILBOX_WRITE: a file was not where its row says: looks at all names, rows may be others
+ * then. E_BUSY: another program renames faster than we look. */
+enum { MAILBOX_REFRESHES = 10 }; /* between begin and end */
 int mailbox_refresh(struct mailbox *b, struct err *err);
 
 /* mailbox_rows.c: the statement of a scan does not outlive a transaction; the next row goes on
@@ -232,8 +233,8 @@ int mailbox_open_uid(struct mailbox *b, uint32_t uid, struct arena *a, struct le
                      struct err *err);
 
 /* mailbox_file.c: calls `each` for the letters of `uids` (NULL: all). It returns E_NOT_FOUND
- * where the file was not there: it is then called again, when all names have been looked at, or
- * the letter is passed over. Any other negative code ends the walk. */
+ * where the file was not there: all names are looked at then, and it is called again if the
+ * letter is still there. Any other negative code ends the walk. */
 typedef int mailbox_each_fn(struct mailbox *b, struct letter_row *l, void *arg,
                             struct err *err);
 int mailbox_each(struct mailbox *b, const struct uidset *uids, mailbox_each_fn *each, void *arg,
