@@ -1,6 +1,8 @@
 #include "store/digest.h"
 
+#include "mail/envelope.h"
 #include "mail/header.h"
+#include "mail/structure.h"
 #include "store/lines.h"
 #include "store/mailbox.h"
 
@@ -157,14 +159,18 @@ static void gather_head(struct buf *head, bool *whole, struct str piece)
     *whole = buf_str(head).n == HEADER_BYTES || header_end(buf_str(head)) < buf_str(head).n;
 }
 
-static void finish(struct digest *d, struct str head)
+static void finish(struct digest *d, struct str head, const struct part *top)
 {
     print_header(d, head);
+    envelope_print(&d->envelope, head, &d->scratch);
+    structure_print(&d->bodystructure, top, true);
+    structure_pack(&d->parts, top);
 }
 
 static int read_in_pieces(struct digest *d, int fd, bool all, struct lines_count *lines,
                           struct err *err)
 {
+    struct structure_reader *reader = all ? structure_reader_new(&d->scratch) : NULL;
     struct buf head;
     bool whole = !all;
     ssize_t n;
@@ -176,9 +182,11 @@ static int read_in_pieces(struct digest *d, int fd, bool all, struct lines_count
 
         lines_add(lines, piece);
         gather_head(&head, &whole, piece);
+        if (all)
+            structure_reader_feed(reader, piece);
     } while (n == DIGEST_WHOLE_BYTES && lines->octets <= DIGEST_LETTER_BYTES);
     if (all)
-        finish(d, buf_str(&head));
+        finish(d, buf_str(&head), structure_reader_end(reader));
     buf_done(&head);
     return n < 0 ? err_os(err, "read a letter") : 0;
 }
@@ -208,7 +216,7 @@ int digest_read(struct digest *d, int fd, uint64_t size, bool all, struct err *e
 
         lines_add(&lines, letter);
         if (all)
-            finish(d, letter);
+            finish(d, letter, structure_parse(letter, &d->scratch));
     }
     d->vsize = lines_wire_octets(&lines);
     d->crlf = lines.crlf;

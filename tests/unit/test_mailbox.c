@@ -3,6 +3,11 @@
  * in, UIDs stay, changes are told by mod-sequences.
  */
 #include "mailbox_world.h"
+
+#include "mail/envelope.h"
+#include "mail/structure.h"
+#include "store/digest.h"
+#include "store/lines.h"
 #include "store/mailbox_impl.h"
 #include "store/mailboxes_impl.h"
 #include "store/maildir.h"
@@ -552,6 +557,102 @@ static void finds_out_what_is_wanted(void **state)
     }
 }
 
+/* In one piece or in many, cold or kept: the same as the letter's structure and envelope. */
+static void finds_out_structures(void **state)
+{
+    static const size_t sizes[] = {300, DIGEST_WHOLE_BYTES - 1, DIGEST_WHOLE_BYTES,
+                                   3 * DIGEST_WHOLE_BYTES + 17};
+    struct fixture *f = *state;
+    char name[64];
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        struct buf text, envelope, structure, parts;
+        struct arena a;
+
+        arena_init(&a);
+        buf_init(&text, 2 << 20);
+        buf_init(&envelope, 1 << 20);
+        buf_init(&structure, 1 << 20);
+        buf_init(&parts, 1 << 20);
+        buf_addf(&text,
+                 "From: a@b.example\nSubject: %zu\nMIME-Version: 1.0\n"
+                 "Content-Type: multipart/mixed; boundary=x\n\n--x\n\n",
+                 sizes[i]);
+        while (buf_str(&text).n < sizes[i] - 90)
+            buf_addf(&text, "%070zu\n", buf_str(&text).n);
+        buf_add(&text, STR("\n--x\nContent-Type: image/png\n\nzz\n--x--\n"));
+        while (buf_str(&text).n < sizes[i])
+            buf_add_byte(&text, '\n');
+        struct part *top = structure_parse(buf_str(&text), &a);
+        envelope_print(&envelope, buf_str(&text), &a);
+        structure_print(&structure, top, true);
+        structure_pack(&parts, top);
+        snprintf(name, sizeof(name), "new/%zu.a.host", i);
+        put(f, name, buf_c(&text));
+        for (int look = 0; look < 2; look++) {
+            struct uidset set = {0};
+            struct message m;
+
+            uidset_add(&set, (uint32_t)i + 1, (uint32_t)i + 1);
+            begin(f, MAILBOX_READ);
+            assert_int_equal(
+                mailbox_scan(f->b, &set, 0,
+                             WANT_ENVELOPE | WANT_BODYSTRUCTURE | WANT_PARTS | WANT_SIZE, NULL),
+                0);
+            assert_int_equal(mailbox_next(f->b, &m, NULL), 1);
+            assert_false(m.gone);
+            assert_true(str_eq(m.envelope, buf_str(&envelope)));
+            assert_true(str_eq(m.bodystructure, buf_str(&structure)));
+            assert_true(str_eq(m.parts, buf_str(&parts)));
+            assert_int_equal(m.vsize, buf_str(&text).n + lines_lf(buf_str(&text)));
+            end(f);
+            uidset_done(&set);
+        }
+        buf_done(&text);
+        buf_done(&envelope);
+        buf_done(&structure);
+        buf_done(&parts);
+        arena_done(&a);
+    }
+}
+
+/* More than is held in memory at once is written on the way, and the scan goes on behind it. */
+static void finds_out_much(void **state)
+{
+    enum { MANY = 300, LONG = 6000 };
+    struct fixture *f = *state;
+    char name[64], text[LONG + 64];
+    struct message m;
+
+    for (int i = 0; i < MANY; i++) {
+        int n = snprintf(text, sizeof(text), "Subject: ");
+        memset(text + n, 'x', LONG);
+        snprintf(text + n + LONG, 32, "%d\n\nbody\n", i);
+        snprintf(name, sizeof(name), "new/%d.a.host", 1000 + i);
+        put(f, name, text);
+    }
+    for (int look = 0; look < 2; look++) {
+        int n = 0;
+
+        begin(f, MAILBOX_READ);
+        assert_int_equal(mailbox_scan(f->b, NULL, 0, WANT_HEADER | WANT_ENVELOPE, NULL), 0);
+        for (; mailbox_next(f->b, &m, NULL) > 0; n++) {
+            assert_int_equal(m.uid, n + 1);
+            assert_int_equal(strtol(m.header.p + 9 + LONG, NULL, 10), n);
+            assert_true(m.envelope.n > LONG);
+        }
+        assert_int_equal(n, MANY);
+        end(f);
+        if (look == 0)
+            for (int i = 1; i <= MANY; i++) {
+                char path[WORLD_BYTES], in[WORLD_BYTES];
+
+                name_of(f, (uint32_t)i, path);
+                world_write(&f->w, path_in(in, path), STR("nothing is read again"));
+            }
+    }
+}
+
 static void header_that_is_too_long(void **state)
 {
     struct fixture *f = *state;
@@ -941,6 +1042,8 @@ int main(void)
         T(made_again_under_the_same_name),
         T(scans_sets),
         T(finds_out_what_is_wanted),
+        T(finds_out_structures),
+        T(finds_out_much),
         T(header_that_is_too_long),
         cmocka_unit_test(keeps_the_usual_fields),
         T(files_that_change_meanwhile),
