@@ -7,7 +7,7 @@
 #include "mail/structure.h"
 
 enum {
-    LETTER_BYTES_MAX = 256 << 20,
+    LETTER_BYTES_MAX = 64 << 20,
     OUT_BYTES_MAX = 256 << 20,
     PATH_NUMBERS = 2 * STRUCTURE_DEPTH
 };
@@ -20,6 +20,17 @@ static void say(const char *name, struct buf *text)
     buf_clear(text);
 }
 
+static void say_part(const char *what, const struct part *p, const uint32_t *numbers,
+                     unsigned n)
+{
+    printf("%s ", what);
+    for (unsigned k = 0; k < n; k++)
+        printf("%s%u", k ? "." : "", numbers[k]);
+    printf("%s %llu %llu %llu %llu %llu\n", n ? "" : "0", (unsigned long long)p->header_at,
+           (unsigned long long)p->body_at, (unsigned long long)p->body_end,
+           (unsigned long long)part_header_wire(p), (unsigned long long)part_body_wire(p));
+}
+
 /* All sections below `numbers`, as a client could name them. */
 static void say_parts(const struct part *top, uint32_t *numbers, unsigned n)
 {
@@ -28,12 +39,9 @@ static void say_parts(const struct part *top, uint32_t *numbers, unsigned n)
         const struct part *p = structure_find(top, numbers, n + 1);
         if (!p)
             return;
-        printf("PART ");
-        for (unsigned k = 0; k <= n; k++)
-            printf("%s%u", k ? "." : "", numbers[k]);
-        printf(" %llu %llu %llu %llu %llu\n", (unsigned long long)p->header_at,
-               (unsigned long long)p->body_at, (unsigned long long)p->body_end,
-               (unsigned long long)part_header_wire(p), (unsigned long long)part_body_wire(p));
+        say_part("PART", p, numbers, n + 1);
+        if (part_is(p, "message", "rfc822"))
+            say_part("LETTER", p->kids, numbers, n + 1);
         say_parts(top, numbers, n + 1);
     }
 }
@@ -51,15 +59,14 @@ static struct part *read_in_pieces(struct str letter, struct arena *a)
     return structure_reader_end(r);
 }
 
-static int tell(const char *path)
+static int tell(const char *path, char *bytes)
 {
     DEFER(close_file) FILE *f = fopen(path, "rb");
-    DEFER(free_mem) char *bytes = malloc(LETTER_BYTES_MAX);
     uint32_t numbers[PATH_NUMBERS];
     struct arena a;
     struct buf out;
 
-    if (!f || !bytes)
+    if (!f)
         return 1;
     struct str letter = {bytes, fread(bytes, 1, LETTER_BYTES_MAX, f)};
     arena_init(&a);
@@ -71,9 +78,7 @@ static int tell(const char *path)
     say("BODYSTRUCTURE", &out);
     structure_print(&out, top, false);
     say("BODY", &out);
-    printf("PART 0 %llu %llu %llu %llu %llu\n", (unsigned long long)top->header_at,
-           (unsigned long long)top->body_at, (unsigned long long)top->body_end,
-           (unsigned long long)part_header_wire(top), (unsigned long long)part_body_wire(top));
+    say_part("LETTER", top, numbers, 0);
     say_parts(top, numbers, 0);
     printf("END\n");
     buf_done(&out);
@@ -83,9 +88,10 @@ static int tell(const char *path)
 
 int main(int argc, char **argv)
 {
-    int bad = argc < 2;
+    DEFER(free_mem) char *bytes = malloc(LETTER_BYTES_MAX);
+    int bad = argc < 2 || !bytes;
 
-    for (int i = 1; i < argc; i++)
-        bad |= tell(argv[i]);
+    for (int i = 1; i < argc && bytes; i++)
+        bad |= tell(argv[i], bytes);
     return bad;
 }

@@ -26,7 +26,7 @@
 
 enum {
     LEVELS = STRUCTURE_DEPTH + 2, /* containers, and a leaf in the deepest          */
-    HELD_BYTES = STRUCTURE_BOUNDARY_BYTES + 4, /* "--" boundary "--" */
+    HELD_BYTES = STRUCTURE_BOUNDARY_BYTES + 5, /* "--" boundary "--", and one more */
 };
 
 /* How far the reading has come: what the counts of a part are differences of. */
@@ -278,8 +278,25 @@ static struct str head_before(struct structure_reader *r, const char *line)
 
 /* ---- delimiters ---- */
 
-/* delimiter = CRLF "--" boundary; only its beginning is compared (RFC 2046 5.1.1). Of equal
- * ones the innermost that may still have kids. Its level, or NULL. */
+/* Is the line no more than this delimiter? */
+static bool is_whole(struct str after_dashes, const struct level *l)
+{
+    struct str rest = str_skip(after_dashes, l->boundary.n);
+
+    scan_word(&rest, STR("--"));
+    return rest.n == 0 || rest.p[0] == ' ' || rest.p[0] == '\t' || rest.p[0] == '\r' ||
+           rest.p[0] == '\n';
+}
+
+static bool is_better(const struct level *l, const struct level *best, struct str after_dashes)
+{
+    if (best->epilogue && !l->epilogue && is_whole(after_dashes, l))
+        return true;
+    return l->boundary.n > best->boundary.n;
+}
+
+/* delimiter = CRLF "--" boundary; only its beginning is compared (RFC 2046 5.1.1). The longest;
+ * of a multipart that has ended, only where no other fits just as well. Its level, or NULL. */
 static struct level *find_delimiter(struct structure_reader *r, struct str after_dashes)
 {
     struct level *best = NULL;
@@ -287,13 +304,11 @@ static struct level *find_delimiter(struct structure_reader *r, struct str after
     for (unsigned i = r->depth; i-- > 0;) {
         struct level *l = &r->stack[i];
 
-        if (l->boundary.n == 0 || !str_starts(after_dashes, l->boundary))
-            continue;
-        if (!best || l->boundary.n > best->boundary.n ||
-            (l->boundary.n == best->boundary.n && best->epilogue && !l->epilogue))
+        if (l->boundary.n && str_starts(after_dashes, l->boundary) &&
+            (!best || is_better(l, best, after_dashes)))
             best = l;
     }
-    return best;
+    return best && !best->epilogue ? best : NULL;
 }
 
 /* The line end before a delimiter belongs to it (RFC 2046 5.1.1). */
@@ -309,7 +324,7 @@ static struct level *end_parts(struct structure_reader *r, struct str seen, cons
     if (r->boundaries == 0 || !str_starts(seen, STR("--")))
         return NULL;
     struct level *l = find_delimiter(r, str_skip(seen, 2));
-    if (!l || l->epilogue)
+    if (!l)
         return NULL;
     if (r->in_head)
         head_cut(r, head_before(r, line));
