@@ -4,7 +4,7 @@ set -eu
 build="gcc libc6-dev meson ninja-build pkg-config libuv1-dev libssl-dev libsqlite3-dev libsasl2-dev libsasl2-modules
  libcrypt-dev libconfuse-dev libunistring-dev python3 openssl util-linux"
 tests="libcmocka-dev clang clang-format llvm libclang-rt-14-dev ccache python3-pytest strace swaks libnet-ssleay-perl libauthen-sasl-perl curl msmtp fetchmail getmail6 mutt neomutt isync offlineimap3
- libmail-imapclient-perl mailutils procps sqlite3 man-db mandoc iproute2 util-linux acl faketime"
+ libmail-imapclient-perl thunderbird xvfb mailutils procps sqlite3 man-db mandoc iproute2 util-linux acl faketime"
 case ${1:-run} in
 run) want=$build ;;
 check) want="$build $tests" ;;
