@@ -152,9 +152,11 @@ static void test_fetch(void **state)
         "\"ann\" \"example.test\")) ((\"Ann\" NIL \"ann\" \"example.test\")) ((\"Ann\" "
         "NIL \"ann\" \"example.test\")) ((NIL NIL \"bob\" \"example.test\")) NIL NIL NIL "
         "\"<one@x.test>\"))\nOK\n");
-    client_run(&f->c, "FETCH 1 (BODY BODYSTRUCTURE)");
-    assert_has(&f->c, "BODY (\"TEXT\" \"PLAIN\" ");
-    assert_has(&f->c, "BODYSTRUCTURE (\"TEXT\" \"PLAIN\" ");
+    assert_says(
+        &f->c, "FETCH 1 (BODY BODYSTRUCTURE)",
+        "* 1 FETCH (BODY (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 6 "
+        "1) BODYSTRUCTURE (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" "
+        "6 1 NIL NIL NIL NIL))\nOK\n");
 }
 
 static void test_internaldate(void **state)
@@ -391,6 +393,172 @@ static void test_copy(void **state)
     assert_has(&f->d, "{6}\ntext\n");
 }
 
+/* ---- SEARCH ---- */
+
+static void test_search(void **state)
+{
+    struct fixture *f = *state;
+
+    client_run(&f->c, "SELECT INBOX");
+    assert_says(&f->c, "SEARCH ALL", "* SEARCH\nOK\n");
+    assert_says(&f->c, "SEARCH RETURN () ALL", "* ESEARCH (TAG \"t\")\nOK\n");
+    put(f, 4);
+    imap_world_put(&f->f, ".", LETTER("two", "other words\n"));
+    client_run(&f->c, "NOOP");
+    client_run(&f->d, "SELECT INBOX");
+    client_run(&f->c, "STORE 2,4 +FLAGS.SILENT (\\Seen)");
+    client_run(&f->c, "STORE 1 +FLAGS.SILENT (\\Deleted)");
+    client_run(&f->c, "EXPUNGE");
+    assert_says(&f->c, "SEARCH ALL", "* SEARCH 1 2 3 4\nOK\n");
+    assert_says(&f->c, "UID SEARCH SEEN", "* SEARCH 2 4\nOK\n");
+    assert_says(&f->c, "SEARCH 2:* UNSEEN", "* SEARCH 2 4\nOK\n");
+    assert_says(&f->c, "SEARCH UID 3:9 NOT SEEN", "* SEARCH 2 4\nOK\n");
+    assert_says(&f->c, "SEARCH OR SUBJECT two 1", "* SEARCH 1 4\nOK\n");
+    assert_says(&f->c, "SEARCH BODY \"other words\"", "* SEARCH 4\nOK\n");
+    assert_says(&f->c, "SEARCH RECENT", "* SEARCH 1 2 3 4\nOK\n");
+    assert_says(&f->c, "SEARCH 9", "BAD\n");
+    assert_says(&f->c, "SEARCH CHARSET x-bogus ALL", "NO [BADCHARSET (UTF-8 US-ASCII)]\n");
+    assert_says(&f->c, "SEARCH RETURN (MIN MAX COUNT ALL) UNSEEN",
+                "* ESEARCH (TAG \"t\") MIN 2 MAX 4 COUNT 2 ALL 2,4\nOK\n");
+    assert_says(&f->c, "UID SEARCH RETURN (ALL) ALL",
+                "* ESEARCH (TAG \"t\") UID ALL 2:5\nOK\n");
+    /* numbers of the other stand, letters that have gone match nothing */
+    assert_says(
+        &f->d, "SEARCH ALL",
+        "* SEARCH 2 3 4 5\n* 2 FETCH (FLAGS (\\Seen))\n* 4 FETCH (FLAGS (\\Seen))\nOK\n");
+    assert_says(&f->d, "SEARCH RECENT", "* SEARCH\nOK\n");
+    assert_says(&f->d, "UID SEARCH UNSEEN", "* SEARCH 3 5\n* 1 EXPUNGE\nOK\n");
+}
+
+static void test_search_modseq(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t modseq;
+    char text[128];
+
+    put(f, 3);
+    client_run(&f->c, "SELECT INBOX");
+    modseq = client_number(&f->c, "[HIGHESTMODSEQ ");
+    client_run(&f->c, "STORE 1 +FLAGS.SILENT (\\Seen)");
+    client_run(&f->c, "STORE 3 +FLAGS.SILENT (\\Seen)");
+    snprintf(text, sizeof(text), "SEARCH MODSEQ %llu", (unsigned long long)modseq + 1);
+    client_run(&f->c, text);
+    assert_true(client_number(&f->c, "* SEARCH 1 3 (MODSEQ ") > modseq);
+    uint64_t highest = client_number(&f->c, "(MODSEQ ");
+    snprintf(text, sizeof(text), "SEARCH RETURN (MIN) MODSEQ %llu",
+             (unsigned long long)modseq + 1);
+    client_run(&f->c, text);
+    assert_true(client_number(&f->c, "* ESEARCH (TAG \"t\") MIN 1 MODSEQ ") < highest);
+    assert_says(&f->c, "SEARCH MODSEQ 9223372036854775807", "* SEARCH\nOK\n");
+}
+
+/* ---- letters that nobody should have sent (I27) ---- */
+
+/* atom / quoted / literal / "(" … ")": false where it is none of these. Without recursion,
+ * since trees are deep. */
+static bool scan_value(struct str *in)
+{
+    unsigned depth = 0;
+
+    do {
+        uint32_t n;
+
+        if (scan_byte(in, ' '))
+            continue;
+        if (scan_byte(in, '(')) {
+            depth++;
+        } else if (scan_byte(in, ')')) {
+            depth--;
+        } else if (scan_byte(in, '"')) {
+            while (in->n && in->p[0] != '"') {
+                if (in->p[0] == '\r' || in->p[0] == '\n' || (in->p[0] == '\\' && in->n < 2))
+                    return false;
+                *in = str_skip(*in, in->p[0] == '\\' ? 2 : 1);
+            }
+            if (!scan_byte(in, '"'))
+                return false;
+        } else if (scan_byte(in, '{')) {
+            if (!scan_u32(in, UINT32_MAX, &n) || !scan_word(in, STR("}\r\n")) || n > in->n)
+                return false;
+            *in = str_skip(*in, n);
+        } else {
+            size_t i = 0;
+
+            while (i < in->n && !strchr(" ()\"{\r\n", in->p[i]))
+                i++;
+            if (!i)
+                return false;
+            *in = str_skip(*in, i);
+        }
+    } while (depth);
+    return true;
+}
+
+static void repeat(struct buf *out, const char *text, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        buf_addf(out, text, i, i); /* each has two numbers */
+}
+
+static void put_hostile(struct fixture *f)
+{
+    static const struct {
+        const char *head, *repeated, *tail;
+        unsigned times;
+    } rows[] = {
+        {"Subject: M01\n",                                                          "Content-Type: multipart/mixed; boundary=b%u\n\n--b%u\n", "x\n",
+         3000                                                                                                                                                                },
+        {"Content-Type: multipart/digest; boundary=b\n\n",                          "--b\n\nSubject: %u %u\n\n",
+         "--b--\n",                                                                                                                                                     12000},
+        {"To: ",                                                                    "a%u@b.test,\n c%u <d@e.test>, ",                         "x\n\n",                  20000},
+        {"Content-Type: text/plain",                                                ";\n name*%u*=x%u",                                       "\n\nbody\n",             5000 },
+        {"From: ",                                                                  "((((<<<<\"\\%.0u%.0u",                                   "\nTo: :;:;\nCc: \"\n\n", 1000 },
+        {"Subject: ",                                                               "=?utf-8?q?=0D=0A=00%u?= %.0u",                           "\n\n",                   20000},
+        {"Content-Type: multipart/mixed; boundary=\"\"\n\n--\n\nx\n----\n%.0u%.0u", "\n",                                                     "",
+         1                                                                                                                                                                   },
+        {"Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/mixed; "
+         "boundary=a\n\n--a\n\nx\n--a--\n",                                "%.0u%.0u",                                               "",                       1    },
+        {"A\x80: b\nno colon\n: empty\n first\nSubject: \xff\xfe\"\\\r\r\n",        "%.0u%.0u",                                               "\n",
+         1                                                                                                                                                                   },
+    };
+    struct buf text;
+
+    buf_init(&text, 64 << 20);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        buf_clear(&text);
+        buf_add(&text, str_c(rows[i].head));
+        repeat(&text, rows[i].repeated, rows[i].times);
+        buf_add(&text, str_c(rows[i].tail));
+        imap_world_put(&f->f, ".", buf_str(&text));
+    }
+    imap_world_put(&f->f, ".", STR("Subject: a\0b\n\0\n\n\0"));
+    buf_done(&text);
+}
+
+static void test_hostile_letters(void **state)
+{
+    static const char *const commands[] = {
+        "FETCH 1:* (BODYSTRUCTURE ENVELOPE)", "FETCH 1:* (BODY RFC822.SIZE)",
+        "FETCH 1:* (BODY.PEEK[HEADER.FIELDS (To Subject)] BODY.PEEK[1] BODY.PEEK[2.HEADER])",
+        "FETCH 1:* BODY.PEEK[]"};
+    struct fixture *f = *state;
+
+    put_hostile(f);
+    client_run(&f->c, "EXAMINE INBOX");
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        struct str in = client_run_raw(&f->c, str_c(commands[i]));
+        uint32_t n, letters = 0;
+
+        while (scan_word(&in, STR("* "))) {
+            assert_true(scan_u32(&in, 100, &n) && n == ++letters);
+            assert_true(scan_word(&in, STR(" FETCH ")));
+            assert_true(scan_value(&in) && scan_word(&in, STR("\r\n")));
+        }
+        assert_true(str_eq(in, STR("OK\n")));
+        assert_int_equal(letters, 10);
+    }
+}
+
 /* ---- what others did ---- */
 
 static void test_news(void **state)
@@ -614,6 +782,9 @@ int main(void)
         CASE(test_expunge),
         CASE(test_uid_commands_tell_expunges),
         CASE(test_copy),
+        CASE(test_search),
+        CASE(test_search_modseq),
+        CASE(test_hostile_letters),
         CASE(test_news),
         CASE(test_deleted_under_us),
         CASE(test_folders),
