@@ -1,15 +1,19 @@
 /*
  * Two clients of one mailbox who only believe what they are told: after any order of commands,
- * deliveries and expunges, what each believes is so (I30).
+ * deliveries and expunges, what each believes is so (I30). The second one asks for
+ * mod-sequences. Also where transactions fail at their end.
  */
 #include "imap_work_world.h"
 
-enum { LETTERS_MAX = 200, ROUNDS = 12, TURNS = 200 };
+#include <errno.h>
+
+enum { LETTERS_MAX = 200, ROUNDS = 6, TURNS = 150 };
 
 struct belief {
     uint32_t uid; /* 0: not heard yet */
     bool flags_known;
-    uint32_t flags; /* bit n: words[n] */
+    uint32_t flags;  /* bit n: words[n] */
+    uint64_t modseq; /* 0: not heard yet */
 };
 
 struct believer {
@@ -23,6 +27,21 @@ static const struct str words[] = {STR_LIT("\\Answered"), STR_LIT("\\Flagged"),
                                    STR_LIT("\\Draft"),    STR_LIT("$Work")};
 
 enum { WORDS = sizeof(words) / sizeof(words[0]) };
+
+/* ---- a disk that is full now and then ---- */
+
+int __real_mailbox_end(struct mailbox *b, struct err *err);
+int __wrap_mailbox_end(struct mailbox *b, struct err *err);
+
+static unsigned fault_every; /* 0: never */
+
+int __wrap_mailbox_end(struct mailbox *b, struct err *err)
+{
+    if (!fault_every || (unsigned)rand() % fault_every)
+        return __real_mailbox_end(b, err);
+    mailbox_abort(b);
+    return err_set(err, -ENOSPC, "the disk is full");
+}
 
 /* ---- what they hear ---- */
 
@@ -56,6 +75,12 @@ static void hear_fetch(struct belief *l, struct str in)
     if (scan_word(&in, STR("FLAGS ("))) {
         l->flags = hear_flags(&in);
         l->flags_known = true;
+        l->modseq = 0;
+        scan_byte(&in, ' ');
+    }
+    if (scan_word(&in, STR("MODSEQ ("))) {
+        assert_true(scan_u64(&in, UINT64_MAX, &l->modseq));
+        assert_true(scan_byte(&in, ')'));
     }
     assert_true(str_eq(in, STR(")")));
 }
@@ -114,6 +139,8 @@ static void store(struct believer *b, uint32_t first, uint32_t last)
         b->letters[i - 1].flags = add ? b->letters[i - 1].flags | UINT32_C(1) << word
                                       : b->letters[i - 1].flags & ~(UINT32_C(1) << word);
     say(b, command, false);
+    for (uint32_t i = first; i <= last && b->c.result.status != WORK_OK; i++)
+        b->letters[i - 1].flags_known = false; /* done or not, he cannot know */
 }
 
 static void by_uid(struct believer *b, const char *what)
@@ -190,10 +217,12 @@ static void assert_so(const struct believer *b, const struct believer *truth)
             assert_int_equal(b->letters[i].uid, truth->letters[i].uid);
         if (b->letters[i].flags_known)
             assert_int_equal(b->letters[i].flags, truth->letters[i].flags);
+        if (b->c.condstore && b->letters[i].modseq)
+            assert_int_equal(b->letters[i].modseq, truth->letters[i].modseq);
     }
 }
 
-static void round_of(struct imap_world *f, unsigned seed)
+static void round_of(struct imap_world *f, unsigned seed, unsigned faults)
 {
     static struct believer b[2], truth;
 
@@ -204,13 +233,16 @@ static void round_of(struct imap_world *f, unsigned seed)
         say(&b[i], "SELECT INBOX", false);
     }
     say(&b[0], "CREATE Box", false);
+    b[1].c.condstore = true;
+    fault_every = faults;
     for (int turn = 0; turn < TURNS; turn++)
         do_something(f, &b[below(2)]);
+    fault_every = 0;
     truth = (struct believer){.n = 0};
     client_init(&truth.c, f, 0);
     say(&truth, "EXAMINE INBOX", false);
     if (truth.n)
-        say(&truth, "FETCH 1:* (UID FLAGS)", false);
+        say(&truth, "FETCH 1:* (UID FLAGS MODSEQ)", false);
     for (int i = 0; i < 2; i++) {
         say(&b[i], "NOOP", true);
         assert_so(&b[i], &truth);
@@ -221,22 +253,34 @@ static void round_of(struct imap_world *f, unsigned seed)
     client_done(&truth.c);
 }
 
-static void test_races(void **state)
+static void rounds(unsigned faults)
 {
-    (void)state;
     for (unsigned seed = 0; seed < ROUNDS; seed++) {
         struct imap_world f;
 
         imap_world_init(&f);
-        round_of(&f, seed);
+        round_of(&f, seed, faults);
         imap_world_done(&f);
     }
+}
+
+static void test_races(void **state)
+{
+    (void)state;
+    rounds(0);
+}
+
+static void test_races_with_faults(void **state)
+{
+    (void)state;
+    rounds(5);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_races),
+        cmocka_unit_test(test_races_with_faults),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
