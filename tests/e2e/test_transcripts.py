@@ -11,7 +11,7 @@ import pytest
 from posta import ROOT, Dialogue, system
 
 FILES = sorted(f for f in (ROOT / "tests/transcripts").glob("*.txt")
-               if not f.name.startswith("pop3-") and "\n@memory" not in "\n" + f.read_text())
+               if not f.name.startswith(("pop3-", "imap-")) and "\n@memory" not in "\n" + f.read_text())
 LIMITS = "auth_delay_ms_max = 1 auth_failures_per_minute = 100000 connections_per_address = 1000"
 KNOWN_SETS = {"clear_auth"}
 IGNORED = {"@letters", "@from", "@to", "@cancels", "@user", "@greeted", "@lacks", "@mailbox", "@full"}
