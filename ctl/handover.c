@@ -100,6 +100,7 @@ static int talk(int fd, struct smtp_client *c, struct str letter, struct err *er
             break;
         case SMTP_CLIENT_READY: /* it has begun before: not asked again */
         case SMTP_CLIENT_STARTTLS:
+        case SMTP_CLIENT_LOGIN:
             return broke(err);
         case SMTP_CLIENT_DONE:
             return 0;

@@ -298,7 +298,8 @@ static enum turn link_turn(void *session, struct conn *c)
         case SMTP_CLIENT_DONE:
             done(k);
             break;
-        case SMTP_CLIENT_STARTTLS: /* never asked for */
+        case SMTP_CLIENT_STARTTLS: /* neither was asked for */
+        case SMTP_CLIENT_LOGIN:
         case SMTP_CLIENT_CLOSE:
             link_over(k, 0);
             return TURN_CLOSE;

@@ -27,6 +27,8 @@ struct smtp_client_config {
     struct str hostname;  /* our name in EHLO                               */
     bool starttls;        /* ask for STARTTLS where it is offered           */
     bool starttls_needed; /* and go no further without                      */
+    bool login;           /* before the first letter: SMTP_CLIENT_LOGIN      */
+    bool transcript;      /* keep what is said for smtp_client_said()        */
 };
 
 enum smtp_client_phase { /* how far a recipient came; for deciding what a broken connection
@@ -59,6 +61,7 @@ struct smtp_transaction {
 enum smtp_client_want {
     SMTP_CLIENT_INPUT,    /* more bytes                                              */
     SMTP_CLIENT_STARTTLS, /* flush, handshake: smtp_client_tls_started()             */
+    SMTP_CLIENT_LOGIN,    /* smtp_client_challenge(), then smtp_client_auth_…()        */
     SMTP_CLIENT_READY,    /* greeted: smtp_client_begin() or smtp_client_quit()      */
     SMTP_CLIENT_BODY,     /* the next bytes of the letter, LF line ends: smtp_client_body() */
     SMTP_CLIENT_DONE,     /* the transaction's results are in; then READY or CLOSE    */
@@ -79,9 +82,36 @@ void smtp_client_body(struct smtp_client *s, struct str chunk, bool last);
 void smtp_client_tls_started(struct smtp_client *s);
 void smtp_client_quit(struct smtp_client *s);
 
+/* The login (RFC 4954), where the configuration asks for one. At its first step there is no
+ * challenge yet: choose one of the mechanisms and begin; later each challenge is answered.
+ * After READY comes it has succeeded, as the server says. A login that is refused or cancelled
+ * ends the session with a reply of class 4. */
+struct str smtp_client_mechanisms(const struct smtp_client *s); /* "PLAIN LOGIN" */
+bool smtp_client_challenge(const struct smtp_client *s, struct str *challenge); /* octets */
+void smtp_client_auth_begin(struct smtp_client *s, struct str mechanism, bool has_response,
+                            struct str response);
+void smtp_client_auth_answer(struct smtp_client *s, struct str response);
+void smtp_client_auth_cancel(struct smtp_client *s, const char *why);
+
+/* For deadlines (RFC 5321 4.5.3.2): what is waited for. *progress grows with each whole reply
+ * and with what leaves of a letter, not with single octets of a reply (O07). */
+enum smtp_client_step {
+    SMTP_STEP_GREETING, /* 220                                 */
+    SMTP_STEP_COMMAND,  /* the answer to a command              */
+    SMTP_STEP_DATA,     /* 354                                 */
+    SMTP_STEP_BODY,     /* the peer takes the letter           */
+    SMTP_STEP_RESULT,   /* what becomes of it                  */
+};
+enum smtp_client_step smtp_client_step(const struct smtp_client *s, uint64_t *progress);
+
 /* What ended the session early: the peer's reply (greeting 5xx, 421 …) or our own words. */
 struct smtp_reply smtp_client_error(const struct smtp_client *s);
 bool smtp_client_offers(const struct smtp_client *s, struct str keyword); /* in EHLO's answer */
+bool smtp_client_offer(const struct smtp_client *s, struct str keyword, struct str *value);
+
+/* With config.transcript: the commands since the last call, secrets as "***". Of letters
+ * nothing. Valid until more is said. */
+struct str smtp_client_said(struct smtp_client *s);
 
 struct str smtp_client_output(const struct smtp_client *s);
 void smtp_client_sent(struct smtp_client *s, size_t n);

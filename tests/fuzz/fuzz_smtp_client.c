@@ -67,6 +67,16 @@ static void begin(struct world *w)
     smtp_client_begin(w->c, &w->tx);
 }
 
+static void log_in(struct smtp_client *c)
+{
+    struct str challenge, m = smtp_client_mechanisms(c);
+
+    if (smtp_client_challenge(c, &challenge))
+        smtp_client_auth_answer(c, str_first(challenge, 100));
+    else
+        smtp_client_auth_begin(c, str_first(m, str_find(m, ' ')), true, STR("user"));
+}
+
 /* True while the session wants bytes. */
 static bool turn(struct world *w)
 {
@@ -81,6 +91,9 @@ static bool turn(struct world *w)
             if (smtp_client_output(w->c).n)
                 return true;
             smtp_client_tls_started(w->c);
+            break;
+        case SMTP_CLIENT_LOGIN:
+            log_in(w->c);
             break;
         case SMTP_CLIENT_READY:
             if (w->begun < 3)
@@ -120,6 +133,8 @@ static void hear(struct world *w)
 static void play(unsigned kind, struct str in, size_t step, struct buf *log)
 {
     struct smtp_client_config config = {.lmtp = kind & 1,
+                                        .login = kind & 64,
+                                        .transcript = kind & 32,
                                         .hostname = STR("me"),
                                         .starttls = kind & 2,
                                         .starttls_needed = (kind & 6) == 6};

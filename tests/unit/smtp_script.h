@@ -19,7 +19,7 @@ struct script {
     int transactions;       /* 1 where it says 0                             */
     struct smtp_mail mail;  /* "s@d" where it says nothing                   */
     struct str body, flags; /* "" sends "hi\n"                               */
-    bool xspool;
+    bool xspool, long_login;
     uint64_t wire_size;
 };
 
@@ -96,6 +96,32 @@ static inline void script_begin(struct script_run *r)
     smtp_client_begin(r->c, &r->tx);
 }
 
+/* The first mechanism with "user" as its first response (a long one where `long_login`), "more"
+ * as each further one. A server that offers none that begins with P or L is not talked to. */
+static inline void script_login(struct script_run *r)
+{
+    static char many[400];
+    struct str m = smtp_client_mechanisms(r->c), challenge;
+
+    memset(many, 'u', sizeof(many));
+    if (smtp_client_challenge(r->c, &challenge)) {
+        buf_addf(&r->log, "asked %.*s; ", STR_ARGS(challenge));
+        smtp_client_auth_answer(r->c, STR("more"));
+        return;
+    }
+    m = str_first(m, str_find(m, ' '));
+    if (str_starts(m, STR("P")))
+        smtp_client_auth_begin(r->c, m, true,
+                               r->script->long_login ? (struct str){many, sizeof(many)}
+                                                     : STR("user"));
+    else if (str_starts(m, STR("L")))
+        smtp_client_auth_begin(r->c, m, false, STR(""));
+    else if (str_starts(m, STR("E")))
+        smtp_client_auth_begin(r->c, m, true, STR(""));
+    else
+        smtp_client_auth_cancel(r->c, "no mechanism");
+}
+
 /* What the program does until the session wants bytes (true) or has ended. */
 static inline bool script_turn(struct script_run *r)
 {
@@ -110,6 +136,9 @@ static inline bool script_turn(struct script_run *r)
                 return true;
             buf_addf(&r->log, "tls; ");
             smtp_client_tls_started(r->c);
+            break;
+        case SMTP_CLIENT_LOGIN:
+            script_login(r);
             break;
         case SMTP_CLIENT_READY:
             if (r->begun < (s->transactions ? s->transactions : 1))

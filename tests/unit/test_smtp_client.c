@@ -23,6 +23,7 @@
 #define BYE        "C: QUIT\nS: 221 bye\n"
 #define ME         .config.hostname = STR_LIT("me")
 #define ME_LMTP    ME, .config.lmtp = true
+#define LOGIN      ME, .config.login = true
 #define A          "C: RCPT TO:<a@d>\n"
 #define AB         A "C: RCPT TO:<b@d>\n"
 #define ABC        AB "C: RCPT TO:<c@d>\n"
@@ -30,6 +31,17 @@
 #define XSPOOL     "C: XSPOOL " ID " 5\n"
 #define LETTER     "C: hi\nC: .\n"
 #define NOT_SMTP   "closed 451 4.5.0"
+
+/* 400 times "u" */
+#define MANY                                                                       \
+    "dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1" \
+    "dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1" \
+    "dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1" \
+    "dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1" \
+    "dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1" \
+    "dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1" \
+    "dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dXV1" \
+    "dQ=="
 
 static const struct script scripts[] = {
 #include "smtp_client_scripts.inc"
