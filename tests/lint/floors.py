@@ -27,7 +27,7 @@ NEIGHBOURS = {
 FOREIGN = {
     "uv.h": "common/net", "openssl/": "common/tls", "sasl/": "common/sasl", "sqlite3.h": "common/db",
     "unbound.h": "common/dns", "confuse.h": "common/sys", "crypt.h": "common/sasl",
-    "iconv.h": "common/mail", "unicase.h": "common/mail", "uninorm.h": "common/mail",
+    "iconv.h": "common/mail", "unicase.h": "common/mail", "uninorm.h": "common/mail", "idn2.h": "common/mail",
 }
 OURS = {path.split("/")[-1] if path.startswith("common/") else path: path for path in FLOORS}
 PURE = {"pop3d/session.c", "imapd/session.c"}
