@@ -77,6 +77,7 @@ class Imap:
         if tls:
             self.s = tls.wrap_socket(self.s, server_hostname="mail.example.test")
         self.rest, self.count, self.log = b"", 0, log
+        self.waiting = False  # for the end of an answer
         self.greeting = self.response()
 
     def note(self, way, data):
@@ -97,19 +98,19 @@ class Imap:
 
     def response(self):
         """One whole response without its last CRLF, literals in it."""
-        at = 0
+        start = at = 0  # of the line; of what has not been looked at
         while True:
             end = self.rest.find(b"\r\n", at)
             if end < 0:
                 at = max(at, len(self.rest) - 1)
                 self.more()
                 continue
-            m = re.search(rb"\{(\d+)\}\Z", self.rest[at:end][-24:])
+            m = re.search(rb"\{(\d+)\}\Z", self.rest[start:end][-24:])
             if not m:
                 out, self.rest = self.rest[:end], self.rest[end + 2:]
                 self.note("S:", out)
                 return out
-            at = end + 2 + int(m.group(1))
+            start = at = end + 2 + int(m.group(1))
             while len(self.rest) < at:
                 self.more()
 
@@ -131,13 +132,14 @@ class Imap:
         return [kind, *Reader(data[2 + len(words[0]):]).tokens()]
 
     def start(self, line):
+        assert not self.waiting, "the answer before has not been read to its end"
         self.count += 1
         tag = f"t{self.count}"
         self.send(f"{tag} {line}\r\n".encode("latin-1"))
         return tag
 
     def finish(self, tag):
-        untagged = []
+        untagged, self.waiting = [], True
         while True:
             data = self.response()
             if data.startswith(b"* "):
@@ -145,6 +147,7 @@ class Imap:
                 continue
             assert data.startswith(tag.encode() + b" "), f"wanted the answer to {tag}, got {data!r}"
             _, status, *text = data.decode("latin-1").split(" ", 2)
+            self.waiting = False
             return Answer(status, text[0] if text else "", untagged)
 
     def ask(self, line, literal=None):

@@ -412,6 +412,7 @@ class Stress:
         while not (data := c.imap.response()).startswith(b"+"):
             self.heard(c, Answer("", "", [c.imap.untagged(data)]), True)
         c.idling = True
+        self.follow()
         for _ in range(self.random.choice((1, 1, 2, 5))):
             self.step(self.random.choice([x for x in self.clients if not x.idling]))
             self.follow()
@@ -506,7 +507,7 @@ class Stress:
             except AssertionError:
                 for u, (flags, modseq, above) in state.items():
                     folder.letters[u].flags, folder.letters[u].modseq, folder.letters[u].above = flags, modseq, above
-                if time.monotonic() > end:
+                if time.monotonic() > end or self.auditor.waiting:
                     raise
             assert time.monotonic() < end, f"foreign {what}: not seen"
             time.sleep(0.05)
@@ -529,24 +530,15 @@ class Stress:
         getattr(self, "do_" + what)(c)
 
     def thin(self, c):
+        self.command(c, "NOOP")
         chosen = c.folder.alive()[:LETTERS_MAX // 2]
         for u in chosen:
             del c.folder.letters[u]
-        c.imap.ok(f"UID STORE {sequence_set(chosen)} +FLAGS.SILENT (\\Deleted)")
+        self.heard(c, c.imap.ok(f"UID STORE {sequence_set(chosen)} +FLAGS.SILENT (\\Deleted)"), True)
         self.lines.append(f"-- {c.name}: thin out")
         a = c.imap.ok(f"UID EXPUNGE {sequence_set(chosen)}")
-        c.known.clear()
-        c.folder_before = None
-        self.resync(c, a)
-
-    def resync(self, c, answer):
-        """After two commands in one go: the view of this client anew."""
-        del answer
-        name = c.folder.name
-        c.forget()
-        c.imap.ok(f"SELECT {self.wire(name)}")
-        c.folder, c.read_only, c.view = self.folders[name], False, self.folders[name].alive()
-        self.command(c, "NOOP")
+        self.heard(c, a, True)
+        self.settle(c, True)
 
     def end(self):
         for f in self.folders.values():
