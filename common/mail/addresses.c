@@ -207,8 +207,9 @@ static void take_domain(struct reader *r)
     if (at(r, '[')) {
         size_t end = str_find(r->in, ']');
 
-        if (end < r->in.n)
-            add(&r->domain, str_first(r->in, end + 1));
+        for (size_t i = 0; end < r->in.n && i <= end; i++)
+            if (r->in.p[i] != '\r' && r->in.p[i] != '\n')
+                add_byte(&r->domain, r->in.p[i]);
         r->in = str_skip(r->in, end < r->in.n ? end + 1 : end);
         return;
     }

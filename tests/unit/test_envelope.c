@@ -100,7 +100,8 @@ static const struct {
     {"J\xfc <j\xfc@b\xfc>",               "(({2}\r\nJ\xfc NIL {2}\r\nj\xfc {2}\r\nb\xfc))"                          },
     {"\"a b\"@c, \"a\\\"b\"@c, \"\"@c",
      "((NIL NIL \"a b\" \"c\")(NIL NIL \"a\\\"b\" \"c\")(NIL NIL \"\" \"c\"))"                                      },
-    {"a@[1.2.3.4], a@[x",                 "((NIL NIL \"a\" \"[1.2.3.4]\")(NIL NIL \"a\" \"MISSING_DOMAIN\"))"       },
+    {"a@[1.2.\n 3.4], a@[x",
+     "((NIL NIL \"a\" \"[1.2. 3.4]\")(NIL NIL \"a\" \"MISSING_DOMAIN\"))"                                           },
     {"\"\" <a@b>",                        "((NIL NIL \"a\" \"b\"))"                                                 },
  /* the name of old: RFC 822's comment */
     {"a@b (Name (x) \\)\n y)",            "((\"Name (x) ) y\" NIL \"a\" \"b\"))"                                    },
