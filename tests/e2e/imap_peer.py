@@ -1,6 +1,7 @@
 """imap_peer - Dovecot's imap over a Maildir of letters, without a login, and a reader of what IMAP servers say."""
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 
@@ -8,6 +9,7 @@ import pytest
 
 from posta import NOBODY, PATIENCE, ROOT, until
 
+QUOTED = re.compile(rb'"((?:[^"\\\r\n\0\x80-\xff]|\\["\\])*+)"')  # RFC 3501 9
 PEERS = ROOT / "build-check/peers"
 
 
@@ -92,16 +94,10 @@ class Reader:
             out.append(self.value())
 
     def quoted(self):
-        out = bytearray()
-        self.at += 1
-        while self.peek() != b'"':
-            if self.peek() == b"\\":
-                self.at += 1
-            assert self.peek() not in (b"\r", b"\n", b"\0", b"") and self.peek()[0] < 0x80, self.text[self.at - 40:self.at + 40]
-            out += self.peek()
-            self.at += 1
-        self.at += 1
-        return bytes(out)
+        m = QUOTED.match(self.text, self.at)
+        assert m, ("no quoted string", self.text[self.at:self.at + 80])
+        self.at = m.end()
+        return re.sub(rb"\\(.)", rb"\1", m.group(1)) if b"\\" in m.group(1) else m.group(1)
 
     def atom(self):
         start, depth = self.at, 0

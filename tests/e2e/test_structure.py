@@ -14,7 +14,10 @@ import tempfile
 import pytest
 
 import imap_peer
-from posta import ROOT
+from imap import Imap
+from posta import ROOT, system
+from test_pop3 import put
+from test_transcripts import LIMITS
 
 CORPUS = pathlib.Path(os.environ.get("POSTA_CORPUS", ROOT.parent / "shared/corpus"))
 LETTERS = ROOT / "tests/letters"
@@ -265,3 +268,74 @@ def test_line_ends_do_not_matter(where):
         assert [lf[item] for item in ITEMS] == [crlf[item] for item in ITEMS], letter[:200]
         for kind in ("PART", "LETTER"):
             assert {n: at[3:] for n, at in lf[kind].items()} == {n: at[3:] for n, at in crlf[kind].items()}, letter[:200]
+
+
+# ---- through imapd ----
+
+@pytest.fixture(scope="module")
+def house():
+    with system(users=("alice", "bob", "carol"), sections={"limits": LIMITS}) as posta:
+        yield posta
+
+
+def asked(house, letters):
+    """What imapd says of these letters, twice: found out, and kept."""
+    put(house, "bob", letters)
+    c = Imap(house)
+    assert c.select() == len(letters)
+    first, again = (imap_peer.fetched(b"\r\n".join(c.ask("FETCH 1:* (BODYSTRUCTURE ENVELOPE BODY)")) + b"\r\n") for _ in range(2))
+    c.close()
+    assert sorted(first) == list(range(1, len(letters) + 1))
+    assert first == again
+    return first
+
+
+@pytest.mark.parametrize("where", [CORPUS, LETTERS], ids=["corpus", "letters"])
+def test_imapd_says_what_the_reader_finds(house, where):
+    letters = [kept(path.read_bytes()) for path in paths_of(where)]
+    if not letters:
+        pytest.skip("no corpus here")
+    said = asked(house, letters)
+    for k, (letter, ours) in enumerate(zip(letters, told(letters)), 1):
+        for item in ITEMS:
+            assert said[k][item] == imap_peer.whole(ours[item]), letter[:200]
+
+
+MULTIPART = b"Content-Type: multipart/mixed; boundary=b\n\n"
+HOSTILE = {
+    "M01 multiparts": b"".join(b"Content-Type: multipart/mixed; boundary=%d-\n\n--%d-\n" % (n, n) for n in range(100000)),
+    "M01 letters": b"Content-Type: message/rfc822\n\n" * 100000,
+    "M02 parts": MULTIPART + b"--b\n\nx\n" * 9998 + b"--b\nContent-Type: message/rfc822\n\nSubject: last\n\nx\n--b--\n",
+    "M02 digest": b"Content-Type: multipart/digest; boundary=b\n\n" + b"--b\n\nSubject: s\nFrom: a@b\n\nx\n" * 30000,
+    "M03 one field": b"X: " + b"x" * (10 << 20) + b"\nSubject: behind\n\nbody\n",
+    "M03 many fields": b"X: y\n" * 1000000 + b"\nbody\n",
+    "M04 addresses": b"To: " + b"a@b," * 150000 + b"\nCc: " + b"g:;" * 100000 + b"\n\nbody\n",
+    "M04 fields": b"To: a@b\n" * 100000 + b"\nbody\n",
+    "M06 parameters": b"Content-Type: text/plain" + b"".join(b"; name*%d*=x" % n for n in range(70000)) + b"; name*99999=y\n\n",
+    "M06 comments": b"Content-Type: text/plain" + b";x(" * 300000 + b"\n\n",
+    "M07 none": b"Content-Type: multipart/mixed; boundary=\"\"\n\n--\n\nx\n----\n",
+    "M07 long": b"Content-Type: multipart/mixed; boundary=" + b"b" * 1000000 + b"\n\n--" + b"b" * 1000000 + b"\n\nx\n",
+    "M07 alike": b"".join(b"Content-Type: multipart/mixed; boundary=%s%d-\n\n--%s%d-\n" % (b"b" * 240, n, b"b" * 240, n) for n in range(100))
+    + (b"--" + b"b" * 240 + b"\n") * 40000,
+    "M10": b" folded first\nno colon\n: no name\nA\0b: c\n\x80: x\nSubject : s\0s\nContent-ID: \x80\n\nbody\n",
+    **{f"M05 {n}": b"From: " + text * (900000 // len(text)) + b"\n\nbody\n"
+       for n, text in enumerate((b"(", b"<", b"\"", b"\\", b"(\\", b"\"a\\", b"<@", b"@a,", b"a:", b":;", b"a.", b"[", b"<("))},
+    **{f"M05 short {n}": b"From: " + text + b"\n\nbody\n"
+       for n, text in enumerate((b"((((", b"<<<<", b"(\\", b":;:;:;", b"\"", b"g: a@b", b"", b"\"\\"))},
+}
+
+
+def test_I27_all_hostile_letters_are_answered(house):
+    said = asked(house, list(HOSTILE.values()))
+    by_name = {name: said[k] for k, name in enumerate(HOSTILE, 1)}
+    depth, body = 0, by_name["M01 multiparts"]["BODY"]
+    while isinstance(body[0], list):
+        depth, body = depth + 1, body[0]
+    assert depth == 100 and body[:2] == [b"application", b"octet-stream"]
+    assert len(by_name["M02 parts"]["BODY"]) == 10000  # 9999 parts and the subtype
+    assert by_name["M03 one field"]["ENVELOPE"] == [None] * 10
+    assert len(by_name["M04 addresses"]["ENVELOPE"][5]) == len(by_name["M04 addresses"]["ENVELOPE"][6]) == 10000
+    assert len(by_name["M06 parameters"]["BODY"][2][1]) == 100
+    assert by_name["M10"]["ENVELOPE"][1] == b"ss"
+    for n, want in enumerate((None, None, None, None, None, "group", None, "words")):
+        assert bool(by_name[f"M05 short {n}"]["ENVELOPE"][2]) == bool(want)
