@@ -9,7 +9,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-enum { INDEX_PATH_BYTES = 4096 };
+enum { INDEX_PATH_BYTES = 4096, INDEX_LOG_BYTES = 512 * 1024 /* left behind, at most */ };
 
 /* Version 1 was POP3's alone: what it had is measured again. */
 static const char version_1[] = "SELECT 1;";
@@ -320,6 +320,22 @@ bool index_is_current(const struct index *x, int at, const char *maildir)
 
     return print_path(path, maildir, INDEX_FILE, NULL) == 0 && fstatat(at, path, &st, 0) == 0 &&
            st.st_ino == x->ino && st.st_dev == x->dev;
+}
+
+int index_work(struct index *x, struct err *err)
+{
+    return db_exec(x->db, "PRAGMA wal_autocheckpoint=1024", err);
+}
+
+void index_rest(struct index *x, int at, const char *maildir)
+{
+    char path[INDEX_PATH_BYTES];
+    struct stat st;
+
+    if (print_path(path, maildir, INDEX_FILE "-wal", NULL) == 0 &&
+        fstatat(at, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > INDEX_LOG_BYTES &&
+        index_is_current(x, at, maildir))
+        db_exec(x->db, "PRAGMA busy_timeout=0; PRAGMA wal_checkpoint(TRUNCATE)", NULL);
 }
 
 /* ---- transactions, folders, measures ---- */

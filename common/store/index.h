@@ -30,6 +30,11 @@ void index_delete_this(const char *maildir, const struct index *x);
 /* Whether the file in this Maildir below `at` is still the one that is open. */
 bool index_is_current(const struct index *x, int at, const char *maildir);
 
+/* For who keeps it open and writes much: the log grows longer before it is written back, and
+ * index_rest() does that before it is closed. */
+int index_work(struct index *x, struct err *err);
+void index_rest(struct index *x, int at, const char *maildir);
+
 /* The number of a folder, for the calls below; E_NOT_FOUND where it has no row. */
 int index_find_folder(struct index *x, struct str name, int64_t *folder, struct err *err);
 /* The same, but a row for it is made where it is missing. Inside a transaction. */

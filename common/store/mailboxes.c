@@ -56,6 +56,13 @@ struct mailboxes *mailboxes_new(const char *state_dir, const char *run_dir,
     return all;
 }
 
+static void close_idle(struct mailboxes *all, struct index *x)
+{
+    if (x)
+        index_rest(x, all->root, x->maildir);
+    index_close(x);
+}
+
 void mailboxes_free(struct mailboxes *all)
 {
     if (!all)
@@ -142,6 +149,8 @@ static int open_one(struct mailboxes *all, struct str maildir, struct index **ou
     int r = buf_failed(&path) ? err_set(err, E_LIMIT, "the path of a mailbox is too long")
                               : index_open(buf_c(&path), out, err);
     buf_done(&path);
+    if (r == 0 && (r = index_work(*out, err)) < 0)
+        index_close(*out);
     if (r < 0)
         return r;
     (*out)->maildir = strndup(maildir.p, maildir.n);
@@ -174,7 +183,7 @@ int mailboxes_take(struct mailboxes *all, struct str maildir, struct index **out
         pthread_mutex_lock(&all->lock);
         struct index *x = take_idle(all, maildir), *old = x ? NULL : one_too_many(all);
         pthread_mutex_unlock(&all->lock);
-        index_close(old);
+        close_idle(all, old);
         if (!x)
             return open_one(all, maildir, out, err);
         if (mailboxes_current(all, x)) {
@@ -221,7 +230,7 @@ void mailboxes_rest(struct mailboxes *all, uint64_t now_ms)
         pthread_mutex_unlock(&all->lock);
         if (!x)
             return;
-        index_close(x);
+        close_idle(all, x);
     }
 }
 

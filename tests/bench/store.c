@@ -266,6 +266,7 @@ static void expunge(void)
     struct uidset gone;
 
     store("store \\Deleted on 1,000", PORTION, NAME_TRASHED);
+    sync(); /* what the renames left to be flushed is not its own */
     double t = now_ms();
     uidset_init(&gone);
     begin(MAILBOX_WRITE);
