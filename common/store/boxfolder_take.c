@@ -12,9 +12,10 @@
  *   a row that nothing matched ─▶ expunged
  *
  * Order of writes: the mark in posta-folder that lies above the UIDs (durable); the renames;
- * cur/ flushed, once; the commit. Nobody is told a UID before the commit. What a crash leaves
- * before it are names with a P= at or above UIDNEXT, which the next look takes as they are, and
- * letters that still stand in new/. A letter is in one place at each instant, as rename is.
+ * cur/ flushed, once (boxfolder_save()); the commit. Nobody is told a UID before the commit.
+ * What a crash leaves before it are names with a P= at or above UIDNEXT, which the next look
+ * takes as they are, and letters that still stand in new/. A letter is in one place at each
+ * instant, as rename is.
  *
  * While a directory is read others may rename in it, and then a name may come twice or not at
  * all. So nothing is taken for gone unless cur/ was quiet while it was read, and what seems to
@@ -635,12 +636,6 @@ static int take_in(struct boxfolder *f, const struct look *look, bool cold, stru
     }
     if (r == 0)
         r = take_fresh(&t, err);
-    /* a UID stands in a name for good before anybody hears of it */
-    if (r == 0 && f->cur_sync) {
-        if (fsync(f->cur_fd) < 0)
-            r = err_os(err, "flush cur/ of %s", f->name);
-        f->cur_sync = false;
-    }
     take_done(&t);
     return r;
 }

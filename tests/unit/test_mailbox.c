@@ -444,7 +444,8 @@ static void after_a_start_of_the_system(void **state)
     struct uidset gone;
     struct err err = {0};
 
-    expunge(f, NULL, "");
+    store(f, "2", STORE_ADD, NAME_SEEN, 0, UINT64_MAX, "");
+    before = peek(f);
     f->all->boot[0] ^= 1;
     after = peek(f);
     assert_int_equal(after.uidvalidity, before.uidvalidity);
@@ -457,8 +458,31 @@ static void after_a_start_of_the_system(void **state)
     assert_int_equal(rows_now(f, NULL, before.highestmodseq, 0), 3);
     end(f);
     after = peek(f);
-    assert_rows(f, "1 2 3");
+    assert_rows(f, "1 2S 3");
     assert_int_equal(peek(f).uidnext, after.uidnext);
+}
+
+/* The marks in posta-folder are above all that was ever told. */
+static void marks_are_raised_in_time(void **state)
+{
+    struct fixture *f = *state;
+    struct mailbox_state st = three(f);
+    char name[64];
+
+    for (int i = 0; i < MAILBOX_MARK_MODSEQS + 10; i++)
+        store(f, "2", i % 2 ? STORE_REMOVE : STORE_ADD, NAME_SEEN, 0, UINT64_MAX, "");
+    assert_true(peek(f).highestmodseq > st.highestmodseq + MAILBOX_MARK_MODSEQS);
+    st = peek(f);
+    lose_index(f);
+    assert_true(peek(f).highestmodseq > st.highestmodseq);
+    for (int i = 0; i < MAILBOX_MARK_UIDS + 10; i++) {
+        snprintf(name, sizeof(name), "new/%d.x.host", 1000 + i);
+        put(f, name, "x\n");
+    }
+    st = peek(f);
+    lose_index(f);
+    assert_true(peek(f).highestmodseq > st.highestmodseq);
+    assert_true(peek(f).uidnext >= st.uidnext);
 }
 
 static void made_again_under_the_same_name(void **state)
@@ -794,8 +818,10 @@ static void stores_keywords(void **state)
     assert_int_equal(mailbox_keyword(f->b, STR("WORD7"), true, &bit, &err), 0);
     assert_int_equal(bit, 7);
     end(f);
-    store(f, "2", STORE_ADD, NAME_SEEN, 1u << 7 | 1, UINT64_MAX, "");
-    assert_rows(f, "1 2Sah 3");
+    store(f, "2", STORE_ADD, NAME_SEEN, 1, UINT64_MAX, "");
+    uint64_t modseq = peek(f).highestmodseq;
+    store(f, "2", STORE_ADD, 0, 1u << 7, UINT64_MAX, "");
+    assert_since(f, modseq, "2Sah", "");
     lose_index(f);
     open_again(f);
     assert_rows(f, "1 2Sah 3");
@@ -1039,6 +1065,7 @@ int main(void)
         T(x31_posta_folder_is_lost),
         T(x31_both_are_lost),
         T(after_a_start_of_the_system),
+        T(marks_are_raised_in_time),
         T(made_again_under_the_same_name),
         T(scans_sets),
         T(finds_out_what_is_wanted),

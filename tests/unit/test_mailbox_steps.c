@@ -30,22 +30,44 @@ static bool step(void)
     return true;
 }
 
-#define WRAP(call, types, values)                  \
+/* What was done, a letter each: Rename, Unlink, flush cur/ (F), Commit. */
+static char done[256];
+static ino_t cur_ino;
+
+static void note(char what)
+{
+    size_t n = strlen(done);
+
+    if (n + 1 < sizeof(done))
+        done[n] = what;
+}
+
+static void note_flush(int fd)
+{
+    struct stat st;
+
+    if (cur_ino && fstat(fd, &st) == 0 && st.st_ino == cur_ino)
+        note('F');
+}
+
+#define WRAP(call, types, values, noting)          \
     int __real_##call types;                       \
     int __wrap_##call types;                       \
     int __wrap_##call types                        \
     {                                              \
+        noting;                                    \
         return step() ? -1 : __real_##call values; \
     }
 
-WRAP(fsync, (int fd), (fd))
-WRAP(unlinkat, (int at, const char *name, int flags), (at, name, flags))
-WRAP(renameat, (int at, const char *old, int to, const char *new), (at, old, to, new))
+WRAP(fsync, (int fd), (fd), note_flush(fd))
+WRAP(unlinkat, (int at, const char *name, int flags), (at, name, flags), note('U'))
+WRAP(renameat, (int at, const char *old, int to, const char *new), (at, old, to, new),
+     note('R'))
 WRAP(renameat2, (int at, const char *old, int to, const char *new, unsigned flags),
-     (at, old, to, new, flags))
+     (at, old, to, new, flags), note('R'))
 WRAP(linkat, (int at, const char *old, int to, const char *new, int flags),
-     (at, old, to, new, flags))
-WRAP(mkdirat, (int at, const char *name, mode_t bits), (at, name, bits))
+     (at, old, to, new, flags), (void)0)
+WRAP(mkdirat, (int at, const char *name, mode_t bits), (at, name, bits), (void)0)
 
 int __real_index_commit(struct index *x, struct err *err);
 int __wrap_index_commit(struct index *x, struct err *err);
@@ -55,6 +77,7 @@ int __wrap_index_commit(struct index *x, struct err *err)
         index_rollback(x);
         return err_set(err, E_NO_SPACE, "the disk is full");
     }
+    note('C');
     int r = __real_index_commit(x, err);
     if (mode == END)
         step();
@@ -296,6 +319,8 @@ static void assert_nothing_lost(const struct told *before, const struct told *to
         /* a UID that was told never means another letter */
         if (by->letter[uid] && after->letter[uid])
             assert_int_equal(by->letter[uid], after->letter[uid]);
+        if (by->letter[uid] && by->letter[uid] != 2 && by->letter[uid] != 4)
+            assert_int_equal(after->letter[uid], by->letter[uid]);
         if (uid < told->uidnext && !by->letter[uid])
             assert_int_equal(after->letter[uid], 0);
     }
@@ -414,12 +439,60 @@ static void fails_at_each_step(void **state)
     }
 }
 
+static const char *done_by(struct fixture *f, int (*what)(struct fixture *f))
+{
+    struct stat st;
+    char path[WORLD_BYTES];
+
+    assert_int_equal(fstatat(f->w.fd, path_in(path, "cur"), &st, 0), 0);
+    cur_ino = st.st_ino;
+    memset(done, 0, sizeof(done));
+    assert_int_equal(what(f), 0);
+    return done;
+}
+
+static int take_in(struct fixture *f)
+{
+    look(f);
+    return 0;
+}
+
+static int expunge_all(struct fixture *f)
+{
+    return try_write(f, expunge);
+}
+
+/* Names with UIDs, and removals, last before they are told; flags need not. */
+static void order_of_writes(void **state)
+{
+    struct fixture *f = *state;
+
+    fill(f);
+    look(f);
+    fill_more(f);
+    assert_string_equal(done_by(f, take_in), "RRRFC");
+    assert_string_equal(done_by(f, take_in), "");
+    assert_string_equal(done_by(f, expunge_all), "UUFC");
+    struct uidset set = {0}, modified = {0};
+    uint64_t modseq;
+    uidset_add(&set, 1, 9);
+    begin(f, MAILBOX_WRITE);
+    memset(done, 0, sizeof(done));
+    assert_int_equal(mailbox_store(f->b, &set, STORE_ADD, (struct mailbox_flags){NAME_DRAFT, 0},
+                                   UINT64_MAX, &modified, &modseq, NULL),
+                     0);
+    end(f);
+    assert_string_equal(done, "RRRRRC");
+    uidset_done(&set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(x31_ends_at_each_step, set_up, tear_down),
         cmocka_unit_test_setup_teardown(x31_power_cut_at_each_step, set_up, tear_down),
         cmocka_unit_test_setup_teardown(fails_at_each_step, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(order_of_writes, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
