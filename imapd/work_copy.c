@@ -73,9 +73,10 @@ static enum work_state copy(struct step *s)
         code = all_there(s, &there);
     if (code == 0 && !there)
         return work_say(s, WORK_NO, STR("EXPUNGEISSUED"), "Some of the letters are no more");
-    mailbox_limit(s->w->box, s->w->quota_octets, s->w->quota_letters);
-    if (code == 0)
+    if (code == 0) { /* else it may have gone */
+        mailbox_limit(s->w->box, s->w->quota_octets, s->w->quota_letters);
         code = mailbox_copy(s->w->box, &s->run->asked, s->c->mailbox, move, &copied, &s->err);
+    }
     state = code < 0 ? failed(s, code) : completed(s, &copied);
     uidset_done(&copied.from);
     uidset_done(&copied.to);

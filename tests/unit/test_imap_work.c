@@ -265,6 +265,8 @@ static void test_keywords(void **state)
     }
     assert_has(&f->d, " word25)] ");
     assert_says(&f->d, "STORE 1 FLAGS (more)", "NO [LIMIT]\n");
+    assert_says(&f->d, "STORE 1 -FLAGS.SILENT (more)",
+                "OK\n"); /* what nobody has, nobody loses */
     assert_says(&f->d, "FETCH 1 FLAGS", "* 1 FETCH (FLAGS (word25))\nOK\n");
 }
 
@@ -598,6 +600,24 @@ static void test_deleted_under_us(void **state)
     assert_says(&f->c, "UID FETCH 1:* FLAGS", "OK (closed)\n");
 }
 
+static void test_deleted_under_each_command(void **state)
+{
+    static const char *const commands[] = {
+        "FETCH 1 (BODY[])", "STORE 1 +FLAGS (\\Seen)", "SEARCH ALL",     "COPY 1 INBOX",
+        "MOVE 1 INBOX",     "UID COPY 1 Box",          "UID MOVE 1 Box", "EXPUNGE",
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        client_run(&f->c, "CREATE Box");
+        client_append(&f->c, "APPEND Box ", STR("Subject: 1\r\n\r\nx\r\n"), 100);
+        client_run(&f->c, "SELECT Box");
+        client_run(&f->d, "DELETE Box");
+        client_run(&f->c, commands[i]);
+        assert_has(&f->c, "NO [NONEXISTENT] (closed)\n");
+    }
+}
+
 /* ---- folders ---- */
 
 static void test_folders(void **state)
@@ -787,6 +807,7 @@ int main(void)
         CASE(test_hostile_letters),
         CASE(test_news),
         CASE(test_deleted_under_us),
+        CASE(test_deleted_under_each_command),
         CASE(test_folders),
         CASE(test_list_extended),
         CASE(test_status),
