@@ -4,8 +4,8 @@
  *   rows ──▶ tell_letter(): what the index knows, then the texts, one item after another
  *    │  ▲         │
  *    │  └─────────┤ `out` is full between two letters: the next step goes on behind the last
- *    │            │ UID; in the middle of a large text: the letter stays open, and the next
- *    │            ▼ step sends on before it looks at the mailbox again
+ *    │            │ UID; between two texts or in the middle of a large one: the letter stays
+ *    │            ▼ open, and the next step sends on before it looks at the mailbox again
  *   mark ──▶ \Seen of those whose text was told (not peeked at), in a transaction that writes;
  *            sync tells the flags
  */
@@ -161,7 +161,7 @@ static bool tell_texts(struct step *s, struct fetch *f, bool any)
         space(s, &any);
         section_print(s->out, item);
         text_tell(s, l, item, &text);
-        if (l->streaming)
+        if (l->streaming || (work_full(s) && l->item < f->n))
             return false;
     }
     work_letter_end(s);

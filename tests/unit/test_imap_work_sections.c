@@ -413,6 +413,32 @@ static void test_large_in_pieces(void **state)
     }
 }
 
+/* Many texts of one letter, none of them large: what waits to be sent stays small (I22). */
+static void test_many_texts(void **state)
+{
+    enum { TEXTS = 20 };
+    struct fixture *f = *state;
+    struct buf want, items;
+
+    imap_world_put(&f->f, ".", make_large(f, 200000));
+    buf_init(&want, 8 << 20);
+    buf_init(&items, 1024);
+    buf_addf(&items, "FETCH 1 (");
+    buf_addf(&want, "* 1 FETCH (");
+    for (unsigned i = 0; i < TEXTS; i++) {
+        buf_addf(&items, "%sBODY.PEEK[]", i ? " " : "");
+        buf_addf(&want, "%sBODY[] {%zu}\r\n", i ? " " : "", f->m.wire.n);
+        buf_add(&want, buf_str(&f->m.wire));
+    }
+    buf_addf(&items, ")");
+    buf_addf(&want, ")\r\nOK\n");
+    client_run(&f->c, "EXAMINE INBOX");
+    assert_true(str_eq(client_run_raw(&f->c, buf_str(&items)), buf_str(&want)));
+    assert_in_range(f->c.steps, TEXTS / 2, TEXTS + 1);
+    buf_done(&want);
+    buf_done(&items);
+}
+
 /* Several texts of one letter, then the next letter. */
 static void test_large_and_more(void **state)
 {
@@ -522,8 +548,8 @@ int main(void)
         CASE(test_fields),          CASE(test_simple),
         CASE(test_odd_letters),     CASE(test_large),
         CASE(test_large_in_pieces), CASE(test_large_and_more),
-        CASE(test_shrunk),          CASE(test_vanished),
-        CASE(test_cancelled),
+        CASE(test_many_texts),      CASE(test_shrunk),
+        CASE(test_vanished),        CASE(test_cancelled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
