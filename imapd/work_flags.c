@@ -96,13 +96,16 @@ void work_tell_keywords(struct step *s)
     buf_add(s->out, STR(")] Flags that last\r\n"));
 }
 
-int work_flags_of(struct step *s, const struct command_flags *f, struct mailbox_flags *out)
+int work_flags_of(struct step *s, const struct command_flags *f, bool make,
+                  struct mailbox_flags *out)
 {
     *out = (struct mailbox_flags){.flags = f->flags};
     for (unsigned i = 0; i < f->n; i++) {
         uint32_t bit = 0;
-        int code = mailbox_keyword(s->w->box, f->keywords[i], true, &bit, &s->err);
+        int code = mailbox_keyword(s->w->box, f->keywords[i], make, &bit, &s->err);
 
+        if (code == E_NOT_FOUND && !make)
+            continue;
         if (code < 0)
             return code;
         out->keywords |= UINT32_C(1) << bit;

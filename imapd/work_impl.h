@@ -126,8 +126,10 @@ void work_print_mailbox(struct buf *out, struct str name); /* astring, modified 
 struct str work_flags(struct step *s, uint32_t flags, uint32_t keywords, bool recent);
 /* FLAGS and PERMANENTFLAGS where the folder's keywords are not those that were told last. */
 void work_tell_keywords(struct step *s);
-/* E_LIMIT: no letter is left for a keyword. In MAILBOX_WRITE. */
-int work_flags_of(struct step *s, const struct command_flags *f, struct mailbox_flags *out);
+/* E_LIMIT: no letter is left for a keyword. Without `make` those that nobody has are passed
+ * over. In MAILBOX_WRITE. */
+int work_flags_of(struct step *s, const struct command_flags *f, bool make,
+                  struct mailbox_flags *out);
 
 /* "* 5 FETCH (" and what `what` names (enum fetch_what; only what costs no file), each with a
  * space in front but the first. False where nothing was printed but the parenthesis. */

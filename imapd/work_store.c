@@ -75,7 +75,7 @@ static int change(struct step *s, struct store *st, struct uidset *portion)
     int code = look_for_foreign(s, st, portion);
 
     if (code == 0)
-        code = work_flags_of(s, &s->c->store.flags, &flags);
+        code = work_flags_of(s, &s->c->store.flags, s->c->store.how != STORE_REMOVE, &flags);
     if (code == 0)
         code = mailbox_store(s->w->box, portion, s->c->store.how, flags, st->unchangedsince,
                              &modified, &modseq, &s->err);

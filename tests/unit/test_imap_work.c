@@ -253,6 +253,7 @@ static void test_keywords(void **state)
     put(f, 1);
     client_run(&f->c, "SELECT INBOX");
     client_run(&f->d, "SELECT INBOX");
+    assert_says(&f->d, "STORE 1 -FLAGS ($Never)", "* 1 FETCH (FLAGS ())\nOK\n");
     client_run(&f->d, "STORE 1 +FLAGS ($Work)");
     assert_has(&f->d, "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Work)\n");
     assert_has(&f->d, "* 1 FETCH (FLAGS ($Work))\nOK\n");
