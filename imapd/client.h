@@ -18,8 +18,7 @@ enum {
     CLIENT_THREADS_MAX = 16,     /* of a process                                     */
     CLIENT_OUT_BYTES = 64 << 20, /* of a step: what is above WORK_OUT_BYTES is whole */
     CLIENT_REST_MS = 2000,       /* quiet so long: memory is given back              */
-    CLIENT_TRIM_SESSIONS = 50,   /* so many have rested: free pages to the system …  */
-    CLIENT_TRIM_MS = 30000,      /* … or so long after the last time                 */
+    CLIENT_TRIM_SESSIONS = 50,   /* so many have rested: free pages to the system    */
 };
 
 /* Something for the pool. */
@@ -46,9 +45,8 @@ struct clients {
         struct list closing; /* commands of sessions that have gone                  */
         struct task tidy;
         bool tidying, trim;
-        uint64_t now_ms, until_ms;
-        unsigned rested; /* since the last trim */
-        uint64_t trimmed_ms;
+        uint64_t now_ms, until_ms; /* 0: nothing to give back */
+        unsigned rested;           /* or gone, since the last trim */
     } rest;
 };
 

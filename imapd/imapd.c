@@ -4,7 +4,7 @@
 
 #include <malloc.h>
 
-/* Each arena of malloc's keeps pages of its own: the loop's, and one for all of the pool. */
+/* Each arena of malloc keeps pages of its own, and those of many small threads are not many. */
 enum { MALLOC_ARENAS = 2 };
 
 struct imapd {

@@ -22,17 +22,22 @@ struct closing {
 
 /* ---- quiet sessions ---- */
 
-/* The timer goes on for a while after the last step: indexes are closed, pages given back. */
+/* There is something to give back: the timer goes on until the indexes are closed too. */
+static void look_later(struct clients *cs)
+{
+    uint64_t now = loop_now_ms(cs->access.loop);
+
+    if (cs->rest.until_ms == 0)
+        timer_start(cs->rest.timer, CLIENT_REST_MS);
+    cs->rest.until_ms = now + MAILBOXES_IDLE_MS + CLIENT_REST_MS;
+}
+
 void rest_later(struct client *cl)
 {
-    struct clients *cs = cl->all;
-
-    cl->worked_ms = loop_now_ms(cs->access.loop);
-    if (cs->rest.until_ms <= cl->worked_ms)
-        timer_start(cs->rest.timer, CLIENT_REST_MS);
-    cs->rest.until_ms = cl->worked_ms + CLIENT_TRIM_MS + MAILBOXES_IDLE_MS;
+    look_later(cl->all);
+    cl->worked_ms = loop_now_ms(cl->all->access.loop);
     list_remove(&cl->awake);
-    list_append(&cs->rest.awake, &cl->awake);
+    list_append(&cl->all->rest.awake, &cl->awake);
 }
 
 void rest_never(struct client *cl)
@@ -72,18 +77,14 @@ static void tidied(struct job *j)
 
 static void give_back(struct clients *cs, uint64_t now)
 {
-    unsigned rested = cs->rest.rested;
-
     if (cs->rest.tidying)
         return;
-    cs->rest.trim = rested >= CLIENT_TRIM_SESSIONS ||
-                    (rested > 0 && now - cs->rest.trimmed_ms >= CLIENT_TRIM_MS);
-    if (cs->rest.trim) {
+    cs->rest.trim = cs->rest.rested >= CLIENT_TRIM_SESSIONS || now >= cs->rest.until_ms;
+    if (cs->rest.trim)
         cs->rest.rested = 0;
-        cs->rest.trimmed_ms = now;
-    }
     cs->rest.tidying = true;
-    cs->rest.now_ms = now;
+    /* before pages are given back, indexes go that are as quiet as the sessions */
+    cs->rest.now_ms = cs->rest.trim ? now + MAILBOXES_IDLE_MS - CLIENT_REST_MS : now;
     jobs_submit(cs->pool, &cs->rest.tidy.job, tidied);
 }
 
@@ -102,6 +103,8 @@ static void look_round(void *arg)
     give_back(cs, now);
     if (now < cs->rest.until_ms)
         timer_start(cs->rest.timer, CLIENT_REST_MS);
+    else
+        cs->rest.until_ms = 0;
 }
 
 /* ---- who has gone ---- */
@@ -127,6 +130,9 @@ void rest_close(struct client *cl)
     struct clients *cs = cl->all;
     struct closing *c;
 
+    cs->rest.rested++;
+    if (cs->rest.timer)
+        look_later(cs);
     if (!cl->work || !cl->under_way) {
         work_free(cl->work);
         cl->work = NULL;
