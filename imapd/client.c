@@ -129,14 +129,6 @@ static void stepped(struct job *j)
     imap_answer_work(cl->session, &cl->out, cl->state, &cl->result);
 }
 
-static void step(struct client *cl)
-{
-    rest_never(cl);
-    notify_looks(cl->all->notify, &cl->reader);
-    cl->under_way = true;
-    submit(cl, take_step, stepped);
-}
-
 /* ---- waiting for the client ---- */
 
 /* Before the login the time for a command, then the autologout timer (RFC 3501 5.4). */
@@ -161,8 +153,8 @@ static void changed(struct notify_reader *r, uint64_t modseq)
     conn_wake(cl->conn);
 }
 
-/* At the begin of IDLE the session looks once: what changed before it was told of nothing. The
- * deadline is the client's, who says DONE now and then (RFC 2177 3). */
+/* Called before the session looks for the first time in IDLE, so that nothing falls between.
+ * The deadline is the client's, who says DONE now and then (RFC 2177 3). */
 static void follow_idle(struct client *cl)
 {
     bool idling = imap_idling(cl->session);
@@ -175,12 +167,23 @@ static void follow_idle(struct client *cl)
     cl->news = false;
     cl->news_modseq = 0;
     start_waiting(cl);
-    if (!idling) {
+    if (!idling)
         notify_leave(cs->notify, &cl->reader);
-    } else if (work_folder(cl->work).n) {
+    else if (work_folder(cl->work).n)
         notify_join(cs->notify, &cl->reader, work_maildir(cl->work), work_folder(cl->work));
-        changed(&cl->reader, 0);
-    }
+}
+
+/* A client may say DONE, SELECT and IDLE in one breath: it waits for another mailbox then. One
+ * that sends a letter says something with each piece of it. */
+static void step(struct client *cl)
+{
+    rest_never(cl);
+    follow_idle(cl);
+    if (!cl->idling)
+        start_waiting(cl);
+    notify_looks(cl->all->notify, &cl->reader);
+    cl->under_way = true;
+    submit(cl, take_step, stepped);
 }
 
 /* Anything to do before the client says more? */
@@ -241,6 +244,8 @@ static void client_feed(void *session, struct str in)
 
     cl->in += in.n;
     imap_feed(cl->session, in);
+    if (cl->idling) /* perhaps DONE, and IDLE again right behind it */
+        start_waiting(cl);
 }
 
 /* With log.transcript: what was said, in both directions. */

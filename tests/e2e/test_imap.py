@@ -325,6 +325,20 @@ def test_idle_hears_of_a_delivered_letter(house):
     c.close()
 
 
+def test_idle_in_another_mailbox_in_one_breath(house):
+    put(house, "bob", [])
+    c, other = Imap(house), Imap(house)
+    c.select()
+    c.idle()
+    c.d.send(b"DONE\r\nx SELECT Drafts\r\ny IDLE\r\n")
+    c.until(b"x ")
+    c.until(b"+", b"")
+    other.append(letter(1), "Drafts")
+    c.hear(rb"^\* 1 EXISTS")
+    c.close()
+    other.close()
+
+
 def test_changes_are_seen_across_workers(house):
     """More sessions than workers, all idling; one of them changes."""
     fill(house, "bob", 3)
