@@ -277,6 +277,14 @@ static struct run *run_new(const struct command *c)
     return run;
 }
 
+void work_damaged(struct step *s)
+{
+    if (!s->run->damaged)
+        log_event(LOG_ERROR, NULL, "mailbox", "%s: a letter cannot be read whole: %s",
+                  s->w->maildir, s->err.text[0] ? s->err.text : "it is shorter than it was");
+    s->run->damaged = true;
+}
+
 /* RFC 5530, RFC 2180 4.1.2: some of the letters are no more, which the client has not heard. */
 static void tell_missing(struct step *s)
 {

@@ -165,7 +165,8 @@ static bool tell_texts(struct step *s, struct fetch *f, bool any)
             return false;
     }
     work_letter_end(s);
-    s->run->damaged |= l->damaged;
+    if (l->damaged)
+        work_damaged(s);
     letter_close(l);
     return true;
 }
@@ -176,8 +177,11 @@ static bool tell_letter(struct step *s, struct fetch *f, struct message *m)
     int code = m->gone ? E_NOT_FOUND : f->n ? open_letter(s, f, m) : 0;
 
     if (code < 0) {
-        s->run->missing |= code == E_NOT_FOUND;
-        s->run->damaged |= code != E_NOT_FOUND;
+        bool missing = code == E_NOT_FOUND && !m->unreadable;
+
+        s->run->missing |= missing;
+        if (!missing)
+            work_damaged(s);
         letter_close(&f->letter);
         return true;
     }

@@ -102,6 +102,8 @@ enum work_state work_ok(struct step *s, const char *text);
 /* For a code of the store: its response code (RFC 5530), s->err into the log where the fault is
  * ours. */
 enum work_state work_fail(struct step *s, int code);
+/* A letter is there and cannot be read whole: the others are told, and the command says NO. */
+void work_damaged(struct step *s);
 
 /* The same in the middle of a step, which is undone; step_begin() may have set the result. */
 enum work_state work_give_up(struct step *s, int code);

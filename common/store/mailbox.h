@@ -102,6 +102,7 @@ struct message {
     uint64_t modseq;
     uint32_t flags, keywords; /* as in names: NAME_SEEN …; bit n: keyword n of the folder */
     bool gone, crlf;          /* crlf: as far as vsize is known */
+    bool unreadable;          /* there, but not to be read: `gone` is set as well */
     bool header_complete;     /* `header` has all fields that are kept of this letter */
     uint64_t size, vsize;     /* octets of the file, on the wire */
     int64_t internaldate;     /* seconds since 1970 */

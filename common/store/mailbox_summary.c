@@ -168,9 +168,10 @@ static int read_file(struct mailbox *b, int fd, struct message *m, unsigned want
     return 0;
 }
 
-static void set_gone(struct message *m)
+static void set_gone(struct message *m, bool unreadable)
 {
     m->gone = true;
+    m->unreadable = unreadable;
     m->header = m->envelope = m->bodystructure = m->parts = (struct str){"", 0};
 }
 
@@ -191,7 +192,7 @@ int mailbox_find_out(struct mailbox *b, struct message *m, unsigned wanted, unsi
         return 0;
     if (r == E_CORRUPT || r == E_BUSY)
         return r;
-    set_gone(m);
+    set_gone(m, r != E_NOT_FOUND);
     return 0;
 }
 

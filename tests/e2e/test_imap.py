@@ -613,3 +613,19 @@ def test_alone_with_authd():
 
 def test_u19_no_secret_in_the_log(house):
     assert not [p for p in PASSWORD.values() if p in house.log()]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a file to another user")
+@pytest.mark.parametrize("what", ["ENVELOPE", "BODY.PEEK[]", "BODYSTRUCTURE", "BODY.PEEK[HEADER.FIELDS (SUBJECT)]"])
+def test_a_letter_that_cannot_be_read_is_not_passed_over_in_silence(house, what):
+    put(house, "alice", [b"Subject: one\n\nx\n", b"Subject: two\n\ny\n"])
+    c = Imap(house, "alice")
+    c.ask("SELECT INBOX")
+    first = min(house.letters("alice"), key=lambda f: int(re.search(r",P=\d+\.(\d+)", f.name).group(1)))
+    os.chown(first, 0, 0)
+    os.chmod(first, 0o600)
+    seen = c.ask(f"UID FETCH 1:* (UID {what})", "NO [UNAVAILABLE]")
+    assert len(seen) == 1 and seen[0].startswith(b"* 2 FETCH"), seen
+    assert "cannot be read" in house.log()
+    os.chown(first, house.uid, house.uid)
+    assert len(c.ask(f"UID FETCH 1:* (UID {what})")) == 2
