@@ -35,6 +35,10 @@ int boxfolder_read_file(struct boxfolder *f, bool *cold, struct err *err);
  * mod-sequence. */
 int boxfolder_write_file(struct boxfolder *f, uint32_t n, struct err *err);
 
+/* A letter that stands in cur/ has this UID: UIDNEXT is raised above it, and so is the mark
+ * where posta-folder is older than the letter (a backup that was made while mail came). */
+int boxfolder_skip_uid(struct boxfolder *f, uint32_t uid, struct err *err);
+
 /* A row as the columns of SQL_LETTERS have it; strings until the next step. */
 void letter_of_row(struct letter_row *l, struct db_stmt *s);
 /* As boxfolder_insert(), but as old as the folder's row says. */

@@ -100,11 +100,18 @@ static int load(struct boxfolder *f, struct arena *a, struct folder *out, struct
 
 /* ---- writing ---- */
 
+/* Are n UIDs left below the mark? UIDNEXT lies above it for a moment, where a name in cur/ has
+ * a UID from there. */
+static bool has_uids(const struct folder_row *row, uint32_t n)
+{
+    return row->uidnext <= row->uid_mark && n <= row->uid_mark - row->uidnext;
+}
+
 static void raise_marks(struct folder_row *row, uint32_t n)
 {
     uint32_t most = MAILBOX_UID_MAX + 1u;
 
-    if (n > row->uid_mark - row->uidnext)
+    if (!has_uids(row, n))
         row->uid_mark = n + MAILBOX_MARK_UIDS > most - row->uidnext
                             ? most
                             : row->uidnext + n + MAILBOX_MARK_UIDS;
@@ -125,8 +132,10 @@ static int write_locked(struct boxfolder *f, uint32_t n, struct err *err)
     if (r == 0 && file.uidvalidity != row->uidvalidity)
         r = err_set(err, E_NOT_FOUND, "the folder %s has been made again", f->name);
     if (r == 0) {
-        if (file.uidnext > row->uid_mark) /* another's block lies there */
-            row->uidnext = row->uid_mark = file.uidnext;
+        if (file.uidnext > row->uid_mark) { /* another's block lies there */
+            row->uid_mark = file.uidnext;
+            row->uidnext = max32(row->uidnext, file.uidnext);
+        }
         if (file.modseq > row->modseq_mark)
             row->modseq = row->modseq_mark = file.modseq;
         if (n > MAILBOX_UID_MAX + 1u - row->uidnext)
@@ -251,9 +260,17 @@ int boxfolder_read_file(struct boxfolder *f, bool *cold, struct err *err)
 
 /* ---- giving ---- */
 
+int boxfolder_skip_uid(struct boxfolder *f, uint32_t uid, struct err *err)
+{
+    if (uid < f->row.uidnext)
+        return 0;
+    f->row.uidnext = uid + 1;
+    return has_uids(&f->row, 0) ? 0 : boxfolder_write_file(f, 0, err);
+}
+
 int boxfolder_give_uids(struct boxfolder *f, uint32_t n, uint32_t *first, struct err *err)
 {
-    if (n > f->row.uid_mark - f->row.uidnext) {
+    if (!has_uids(&f->row, n)) {
         int r = boxfolder_write_file(f, n, err);
 
         if (r < 0)

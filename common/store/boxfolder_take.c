@@ -369,9 +369,7 @@ static int insert_found(struct take *t, const struct found *found, struct err *e
         return 0;
     if (r == 0)
         r = t->cold ? boxfolder_insert_old(t->f, &l, err) : boxfolder_insert(t->f, &l, err);
-    if (r == 0 && l.uid >= t->f->row.uidnext)
-        t->f->row.uidnext = l.uid + 1;
-    return r;
+    return r < 0 ? r : boxfolder_skip_uid(t->f, l.uid, err);
 }
 
 static int by_uid(const void *x, const void *y)

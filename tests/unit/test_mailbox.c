@@ -341,6 +341,30 @@ static void foreign_uids_mean_nothing(void **state)
     assert_true(peek(f).uidnext < 10000);
 }
 
+/* posta-folder is from a backup that was made while mail came: a letter has a UID above its
+ * mark. That one and those behind it never come again, also when all that knows of them has
+ * gone. */
+static void uids_above_the_mark(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t v = three(f).uidvalidity;
+    char name[WORLD_BYTES], want[64];
+
+    snprintf(name, sizeof(name), "cur/4.d.host,P=%u.%u:2,", v, 4 * MAILBOX_MARK_UIDS);
+    put(f, name, LETTER);
+    put(f, "new/5.e.host", LETTER);
+    snprintf(want, sizeof(want), "1 2 3 %u %u", 4 * MAILBOX_MARK_UIDS,
+             4 * MAILBOX_MARK_UIDS + 1);
+    assert_rows(f, want);
+    take_away(f, name);
+    name_of(f, 4 * MAILBOX_MARK_UIDS + 1, name);
+    take_away(f, name);
+    lose_index(f);
+    open_again(f);
+    assert_true(peek(f).uidnext > 4 * MAILBOX_MARK_UIDS + 1);
+    assert_rows(f, "1 2 3");
+}
+
 /* The process that renamed it ended before it could commit. */
 static void uids_of_an_unfinished_transaction(void **state)
 {
@@ -1060,6 +1084,7 @@ int main(void)
         T(copied_by_others),
         T(names_without_uid),
         T(foreign_uids_mean_nothing),
+        T(uids_above_the_mark),
         T(uids_of_an_unfinished_transaction),
         T(x31_the_index_is_broken),
         T(x31_posta_folder_is_lost),
