@@ -19,6 +19,8 @@
 #include "store/dir.h"
 #include "sys/clock.h"
 
+#include <time.h>
+
 enum { LOOK_COST_FACTOR = 50 };
 #define LOOK_SETTLE_NS INT64_C(2000000000)
 #define LOOK_LATEST_NS INT64_C(20000000000)
@@ -29,9 +31,15 @@ int64_t look_now(void)
     return (int64_t)clock_wall_ms() * 1000000;
 }
 
+/* One that lies ahead is from a clock that was set back: the next change has another. */
 bool look_is_young(int64_t mtime, int64_t now)
 {
-    return mtime > now - LOOK_TICK_NS;
+    return mtime > now - LOOK_TICK_NS && mtime < now + LOOK_TICK_NS;
+}
+
+void look_wait(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = LOOK_TICK_NS}, NULL);
 }
 
 static bool unsettled(int64_t mtime, int64_t looked)

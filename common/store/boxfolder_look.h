@@ -18,5 +18,7 @@ int64_t look_now(void);
 int look_at(struct boxfolder *f, struct look *l, struct err *err);
 /* A change right after `now` could have the same mtime. */
 bool look_is_young(int64_t mtime, int64_t now);
+/* Until what has just been changed is no longer young. */
+void look_wait(void);
 
 #endif

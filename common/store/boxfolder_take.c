@@ -19,7 +19,9 @@
  *
  * While a directory is read others may rename in it, and then a name may come twice or not at
  * all. So nothing is taken for gone unless cur/ was quiet while it was read, and what seems to
- * be there twice is looked at again.
+ * be there twice is looked at again. Where it never is quiet, rows that no name matched stay as
+ * they are until the next look, and a second name with the same P= is no copy yet: to take a
+ * letter for gone, or for two, that was only renamed would give it another UID.
  */
 #include "store/boxfolder_look.h"
 
@@ -60,6 +62,7 @@ struct found_list {
 struct take {
     struct boxfolder *f;
     bool cold;
+    bool unsure;         /* cur/ was never quiet: names may have been missed, or seen twice */
     struct known *known; /* in the order of UIDs */
     uint32_t n, room;
     uint32_t *slots; /* by the hash of the name: index + 1 */
@@ -193,23 +196,28 @@ static struct known *known_by_uid(struct take *t, uint32_t uid)
 
 /* ---- what stands in the directories ---- */
 
-static void add_found(struct take *t, struct found_list *list, struct str name, bool in_new)
+static void append(struct found_list *list, const struct found *found)
 {
-    struct name n;
-
-    if (!name_parse(name, &n))
-        return;
     if (list->n == list->room) {
         list->room = list->room ? 2 * list->room : 64;
         list->p = realloc(list->p, list->room * sizeof(*list->p));
         if (!list->p)
             abort();
     }
-    list->p[list->n++] = (struct found){.name = arena_dup(&t->names, name).p,
-                                        .time = name_time(&n),
-                                        .uid = name_uid(&n, t->f->row.uidvalidity),
-                                        .length = (uint8_t)name.n,
-                                        .in_new = in_new};
+    list->p[list->n++] = *found;
+}
+
+static void add_found(struct take *t, struct found_list *list, struct str name, bool in_new)
+{
+    struct name n;
+
+    if (!name_parse(name, &n))
+        return;
+    append(list, &(struct found){.name = arena_dup(&t->names, name).p,
+                                 .time = name_time(&n),
+                                 .uid = name_uid(&n, t->f->row.uidvalidity),
+                                 .length = (uint8_t)name.n,
+                                 .in_new = in_new});
 }
 
 static struct str found_name(const struct found *found)
@@ -259,7 +267,19 @@ static bool all_seen(const struct take *t)
     return true;
 }
 
-/* Until it was quiet meanwhile, or nothing is missing. */
+/* There may be letters whose UIDs have been told and that have no row. */
+static bool rows_missing(const struct take *t)
+{
+    return t->cold || t->f->renewed;
+}
+
+/* Would a name that was missed, or seen twice, be misunderstood? */
+static bool may_mislead(const struct take *t, bool same)
+{
+    return t->others.n || !all_seen(t) || (rows_missing(t) && (t->n || !same));
+}
+
+/* Until it was quiet meanwhile: one mtime before and after, old enough to tell. */
 static int list_quietly(struct take *t, struct err *err)
 {
     struct boxfolder *f = t->f;
@@ -281,12 +301,14 @@ static int list_quietly(struct take *t, struct err *err)
         f->row.cur_at = stat_ns(&before);
         f->row.cur_look = now;
         f->row.cur_cost = look_now() - now;
-        if (stat_ns(&before) == stat_ns(&after) && !look_is_young(stat_ns(&before), now))
+        bool same = stat_ns(&before) == stat_ns(&after);
+        t->unsure = (!same || look_is_young(stat_ns(&before), now)) && may_mislead(t, same);
+        if (!t->unsure)
             break;
-        if (all_seen(t))
-            break;
+        if (same)
+            look_wait();
     }
-    return r;
+    return r < 0 ? r : 0;
 }
 
 /* ---- others in cur/ ---- */
@@ -356,7 +378,7 @@ static bool was_given(const struct take *t, uint32_t uid, uint32_t uidnext)
 {
     uint64_t most = (uint64_t)t->f->row.uid_mark + TAKE_UID_LEAP;
 
-    return (t->cold || t->f->renewed || uid >= uidnext) && uid < most && uid <= MAILBOX_UID_MAX;
+    return (rows_missing(t) || uid >= uidnext) && uid < most && uid <= MAILBOX_UID_MAX;
 }
 
 static int insert_found(struct take *t, const struct found *found, struct err *err)
@@ -396,17 +418,6 @@ static void sort(struct found_list *list, int (*compare)(const void *, const voi
         qsort(list->p, list->n, sizeof(*list->p), compare);
 }
 
-static void append(struct found_list *list, const struct found *found)
-{
-    if (list->n == list->room) {
-        list->room = list->room ? 2 * list->room : 64;
-        list->p = realloc(list->p, list->room * sizeof(*list->p));
-        if (!list->p)
-            abort();
-    }
-    list->p[list->n++] = *found;
-}
-
 /* 1: it has been dealt with. */
 static int by_its_uid(struct take *t, const struct found *found, struct err *err)
 {
@@ -416,8 +427,10 @@ static int by_its_uid(struct take *t, const struct found *found, struct err *err
     if (!k)
         return 0;
     row_of_found(t, found, &l);
-    if (k->unique != hash_of(t, l.unique) || (k->seen && !has_moved(t, k)))
+    if (k->unique != hash_of(t, l.unique))
         return 0;
+    if (k->seen && !has_moved(t, k)) /* a copy, or renamed there and back again */
+        return t->unsure;
     int r = follow(t, k, &l, err);
     return r < 0 ? r : 1;
 }
@@ -604,6 +617,14 @@ static int take_fresh(struct take *t, struct err *err)
 
 /* ---- all of it ---- */
 
+/* Where rows were missing and a name may have been passed over, its UID still counts then. */
+static void look_again(struct take *t)
+{
+    t->f->row.cur_look = 0;
+    if (rows_missing(t))
+        t->f->row.boot[0] = '\0';
+}
+
 static int take_cur(struct take *t, struct err *err)
 {
     int r;
@@ -611,7 +632,10 @@ static int take_cur(struct take *t, struct err *err)
     if ((r = read_known(t, err)) < 0 || (r = list_quietly(t, err)) < 0 ||
         (r = take_others(t, err)) < 0 || (r = take_orphans(t, err)) < 0)
         return r;
-    return take_gone(t, err);
+    if (!t->unsure)
+        return take_gone(t, err);
+    look_again(t);
+    return 0;
 }
 
 static int take_in(struct boxfolder *f, const struct look *look, bool cold, struct err *err)

@@ -4,6 +4,7 @@
  * that was told, also where index.db is back at what it was before (a power cut).
  */
 #include "mailbox_world.h"
+#include "store/dir.h"
 #include "store/mailbox_impl.h"
 #include "store/mailboxes_impl.h"
 
@@ -82,6 +83,18 @@ int __wrap_index_commit(struct index *x, struct err *err)
     if (mode == END)
         step();
     return r;
+}
+
+/* While it is set, another program changes cur/ whenever it is read. */
+static struct fixture *noisy;
+
+int __real_dir_scan_init(struct dir_scan *s, int fd, struct err *err);
+int __wrap_dir_scan_init(struct dir_scan *s, int fd, struct err *err);
+int __wrap_dir_scan_init(struct dir_scan *s, int fd, struct err *err)
+{
+    if (noisy)
+        tick(noisy);
+    return __real_dir_scan_init(s, fd, err);
 }
 
 /* ---- what was told ---- */
@@ -486,12 +499,49 @@ static void order_of_writes(void **state)
     uidset_done(&set);
 }
 
+/* A letter that is renamed while cur/ is read may not be seen at all: here for as long as there
+ * is noise. It keeps its UID. */
+static void x33_not_seen_in_the_noise(void **state)
+{
+    struct fixture *f = *state;
+
+    fill(f);
+    struct told before = look(f);
+    char name[WORLD_BYTES];
+    name_of(f, 3, name);
+    move(f, name, "tmp/away");
+    noisy = f;
+    begin(f, MAILBOX_READ);
+    assert_int_equal(state_of(f, 0).exists, OLD);
+    end(f);
+    put_letter(f, "new", 5, "");
+    begin(f, MAILBOX_WRITE);
+    assert_int_equal(state_of(f, 0).exists, OLD + 1);
+    end(f);
+    noisy = NULL;
+    move(f, "tmp/away", name);
+    struct told after = look(f);
+    assert_int_equal(after.uidnext, before.uidnext + 1);
+    move(f, name, "tmp/away");
+    lose_index(f);
+    noisy = f;
+    assert_int_equal(look(f).letter[3], 0);
+    noisy = NULL;
+    move(f, "tmp/away", name);
+    after = look(f);
+    for (uint32_t uid = 1; uid <= OLD; uid++)
+        assert_int_equal(after.letter[uid], before.letter[uid]);
+    take_away(f, name);
+    assert_int_equal(look(f).letter[3], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(x31_ends_at_each_step, set_up, tear_down),
         cmocka_unit_test_setup_teardown(x31_power_cut_at_each_step, set_up, tear_down),
         cmocka_unit_test_setup_teardown(fails_at_each_step, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(x33_not_seen_in_the_noise, set_up, tear_down),
         cmocka_unit_test_setup_teardown(order_of_writes, set_up, tear_down),
     };
 
