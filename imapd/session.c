@@ -313,6 +313,14 @@ void imap_feed(struct imap_session *s, struct str in)
         frame_feed(&s->frame, in);
 }
 
+/* What is kept for a client that does not read: a stranger need not wait for much (I06). */
+static bool must_flush(const struct imap_session *s)
+{
+    size_t most = s->state == STATE_STRANGER ? IMAP_STRANGER_OUTPUT_BYTES : IMAP_OUTPUT_BYTES;
+
+    return buf_str(&s->out).n >= most;
+}
+
 enum imap_want imap_next(struct imap_session *s, const struct imap_request **req)
 {
     *req = &s->req;
@@ -326,7 +334,7 @@ enum imap_want imap_next(struct imap_session *s, const struct imap_request **req
             return want;
         if (buf_failed(&s->out))
             s->mode = CLOSED;
-        else if (buf_str(&s->out).n >= IMAP_OUTPUT_BYTES)
+        else if (must_flush(s))
             return IMAP_WANT_FLUSH;
         else if (s->again)
             s->want = IMAP_WANT_WORK;

@@ -22,7 +22,8 @@
 #include "imapd/work.h"
 
 enum {
-    IMAP_OUTPUT_BYTES = 262144, /* unsent; above it no more is asked for (I22) */
+    IMAP_OUTPUT_BYTES = 262144,        /* unsent; above it no more is asked for (I22) */
+    IMAP_STRANGER_OUTPUT_BYTES = 8192, /* before the login */
     IMAP_AUTH_LINE_BYTES = 12288,
 };
 

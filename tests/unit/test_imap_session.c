@@ -574,6 +574,27 @@ static void condstore(void **state)
     }
 }
 
+/* Nobody who has not logged in makes us keep much (I06). */
+static void a_stranger_who_does_not_read(void **state)
+{
+    struct talk t;
+
+    (void)state;
+    talk_begin(&t);
+    talk_start(&t);
+    t.w.keeps_output = true;
+    for (int i = 0; i < 4000; i++)
+        imap_feed(t.s, STR("a CAPABILITY\r\n"));
+    talk_turn(&t);
+    assert_int_equal(t.last, IMAP_WANT_FLUSH);
+    assert_in_range(imap_output(t.s).n, 1, IMAP_STRANGER_OUTPUT_BYTES + 500);
+    t.w.keeps_output = false;
+    buf_clear(&t.log);
+    talk_turn(&t);
+    assert_int_equal(t.last, IMAP_WANT_INPUT);
+    talk_end(&t);
+}
+
 /* Work that says much is asked again only when what it said has been sent (I22). */
 static void answers_wait_to_be_sent(void **state)
 {
@@ -756,6 +777,7 @@ int main(void)
         cmocka_unit_test(i23_idle_without_done),
         cmocka_unit_test(the_mailbox_is_taken_away),
         cmocka_unit_test(condstore),
+        cmocka_unit_test(a_stranger_who_does_not_read),
         cmocka_unit_test(answers_wait_to_be_sent),
         cmocka_unit_test(work_in_steps),
         cmocka_unit_test(transcripts_keep_secrets),
