@@ -77,9 +77,10 @@ static inline const char *path_in(char path[WORLD_BYTES], const char *name)
 static inline void tick(struct fixture *f)
 {
     static time_t now = 1000000000;
-    const struct timespec times[2] = {{.tv_sec = ++now}, {.tv_sec = now}};
     char path[WORLD_BYTES];
 
+    now++;
+    const struct timespec times[2] = {{.tv_sec = now}, {.tv_sec = now}};
     utimensat(f->w.fd, path_in(path, "cur"), times, 0);
     utimensat(f->w.fd, path_in(path, "new"), times, 0);
 }

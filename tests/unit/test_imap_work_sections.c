@@ -176,7 +176,7 @@ static void assert_text(struct client *c, const char *item, const char *told, st
 {
     char command[256];
     struct str in, got;
-    uint32_t n;
+    uint32_t n = 0;
 
     snprintf(command, sizeof(command), "FETCH 1 %s", item);
     in = client_run_raw(c, str_c(command));
