@@ -9,7 +9,11 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-enum { INDEX_PATH_BYTES = 4096, INDEX_LOG_BYTES = 512 * 1024 /* left behind, at most */ };
+enum {
+    INDEX_PATH_BYTES = 4096,
+    INDEX_LOG_BYTES = 512 * 1024,     /* left behind, at most */
+    INDEX_RESERVE_BYTES = 256 * 1024, /* of it, at least, also where they are not used yet */
+};
 
 /* Version 1 was POP3's alone: what it had is measured again. */
 static const char version_1[] = "SELECT 1;";
@@ -277,7 +281,10 @@ int index_open(const char *maildir, struct index **out, struct err *err)
     if (r != E_CORRUPT)
         return r;
     db_remove(path, NULL);
-    return open_at(path, out, err);
+    r = open_at(path, out, err);
+    if (r == 0)
+        index_make_room(*out);
+    return r;
 }
 
 void index_close(struct index *x)
@@ -336,6 +343,24 @@ void index_rest(struct index *x, int at, const char *maildir)
         fstatat(at, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > INDEX_LOG_BYTES &&
         index_is_current(x, at, maildir))
         db_exec(x->db, "PRAGMA busy_timeout=0; PRAGMA wal_checkpoint(TRUNCATE)", NULL);
+}
+
+/* Not index.db itself: to close that would drop the locks that SQLite holds on it. */
+void index_reserve(int at, const char *maildir)
+{
+    char path[INDEX_PATH_BYTES];
+    struct stat st;
+
+    if (print_path(path, maildir, INDEX_FILE "-wal", NULL) < 0)
+        return;
+    DEFER(close_fd) int fd = openat(at, path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &st) == 0 && (int64_t)st.st_blocks * 512 < INDEX_RESERVE_BYTES)
+        (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, INDEX_RESERVE_BYTES);
+}
+
+void index_make_room(struct index *x)
+{
+    db_exec(x->db, "PRAGMA wal_checkpoint(PASSIVE)", NULL);
 }
 
 /* ---- transactions, folders, measures ---- */

@@ -34,6 +34,10 @@ bool index_is_current(const struct index *x, int at, const char *maildir);
  * index_rest() does that before it is closed. */
 int index_work(struct index *x, struct err *err);
 void index_rest(struct index *x, int at, const char *maildir);
+/* So that who removes letters on a full disk can be written down: the log has some blocks of
+ * its own; and a log that found no more goes back to where it began. */
+void index_reserve(int at, const char *maildir);
+void index_make_room(struct index *x);
 
 /* The number of a folder, for the calls below; E_NOT_FOUND where it has no row. */
 int index_find_folder(struct index *x, struct str name, int64_t *folder, struct err *err);

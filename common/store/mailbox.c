@@ -8,7 +8,8 @@
  *                 then what was found in files is kept, and the change told
  *
  * What is taken in is committed at once, so that no error of the caller's work undoes it.
- * Others that do not let go of the index keep nobody from reading: then the news waits.
+ * Others that do not let go of the index keep nobody from reading, nor does a full disk: then
+ * the news waits.
  */
 #include "store/boxfolder.h"
 
@@ -112,6 +113,15 @@ int mailbox_failed(struct mailbox *b, int r)
     return r;
 }
 
+/* A full disk ends a transaction in the middle, and what came next would stand alone. */
+int mailbox_lost(struct mailbox *b, struct err *err)
+{
+    if (db_in_transaction(b->x->db))
+        return 0;
+    return mailbox_failed(
+        b, err_set(err, E_NO_SPACE, "the index of %s cannot be written", b->maildir));
+}
+
 /* ---- beginning ---- */
 
 /* In a writing transaction; what was taken in is committed. 1: it was. */
@@ -156,6 +166,8 @@ static int begin_rounds(struct mailbox *b, struct err *err)
 {
     int r = 0;
 
+    if (b->old)
+        return read_old(b, E_NO_SPACE, err);
     for (int round = 0; round < BEGIN_ROUNDS; round++) {
         if (b->mode == MAILBOX_READ && (r = begin_reading(b, err)) != 0)
             return r < 0 ? r : 0;
@@ -207,14 +219,26 @@ static int begin_once(struct mailbox *b, struct err *err)
     return r;
 }
 
+/* No room for what is new: on the disk, of the user, among the UIDs; or nothing may be written.
+ */
+static bool is_full(int r)
+{
+    return r == E_NO_SPACE || r == E_LIMIT || r == -ENOSPC || r == -EDQUOT || r == -EROFS;
+}
+
 int mailbox_begin(struct mailbox *b, enum mailbox_mode mode, struct err *err)
 {
     b->mode = mode;
     b->trouble = 0;
     b->refreshed = 0;
+    b->old = false;
     int r = begin_once(b, err);
-    if (r == E_CORRUPT) /* the index was begun anew */
+    if (r == E_CORRUPT || r == E_NO_SPACE) /* the index, or its log, was begun anew */
         r = begin_once(b, err);
+    if (is_full(r) && mode == MAILBOX_READ) {
+        b->old = true;
+        r = begin_once(b, err);
+    }
     return r;
 }
 
@@ -259,8 +283,10 @@ static int end_writing(struct mailbox *b, struct err *err)
 
     if (r == 0) {
         mailbox_keep(b);
-        r = mailbox_failed(b, save_all(b, err));
+        r = mailbox_lost(b, err);
     }
+    if (r == 0)
+        r = mailbox_failed(b, save_all(b, err));
     if (r < 0) {
         index_rollback(b->x);
         return r;

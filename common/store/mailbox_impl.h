@@ -213,12 +213,15 @@ struct mailbox {
     struct mailbox_scan *scan;
     struct mailbox_kept *kept;
     struct usage_limits limits; /* of mailbox_copy(); mailbox_limit() */
+    bool old;                   /* what is new cannot be taken in, so what is known must do */
     int trouble;        /* the worst code of this transaction: a broken index is begun anew */
     unsigned refreshed; /* how often files were looked for that were not where rows say */
 };
 
 /* Remembers an error of the transaction; returns it. */
 int mailbox_failed(struct mailbox *b, int r);
+/* MAILBOX_WRITE: negative where the transaction has been given up by the index. */
+int mailbox_lost(struct mailbox *b, struct err *err);
 /* MAILBOX_WRITE: a file was not where its row says: looks at all names, rows may be others
  * then. E_BUSY: another program renames faster than we look. */
 enum { MAILBOX_REFRESHES = 10 }; /* between begin and end */

@@ -221,7 +221,7 @@ static int keep_between(struct mailbox *b, struct err *err)
     mailbox_scan_pause(b);
     if (b->mode == MAILBOX_WRITE) {
         mailbox_keep(b);
-        return 0;
+        return mailbox_lost(b, err);
     }
     index_rollback(b->x);
     mailbox_keep(b);

@@ -58,8 +58,10 @@ struct mailboxes *mailboxes_new(const char *state_dir, const char *run_dir,
 
 static void close_idle(struct mailboxes *all, struct index *x)
 {
-    if (x)
+    if (x) {
         index_rest(x, all->root, x->maildir);
+        index_reserve(all->root, x->maildir);
+    }
     index_close(x);
 }
 
@@ -157,6 +159,7 @@ static int open_one(struct mailboxes *all, struct str maildir, struct index **ou
     if (!(*out)->maildir)
         abort();
     list_init(&(*out)->list);
+    index_reserve(all->root, (*out)->maildir);
     count_open(all, 1);
     return 0;
 }
@@ -206,6 +209,8 @@ void mailboxes_give(struct mailboxes *all, struct index *x, int result)
         close_one(all, x);
         return;
     }
+    if (result == E_NO_SPACE)
+        index_make_room(x);
     x->idle_since_ms = clock_steady_ms();
     pthread_mutex_lock(&all->lock);
     list_append(&all->idle, &x->list);
