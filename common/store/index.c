@@ -261,6 +261,23 @@ static bool is_there(const char *path)
     return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Without the lock. E_CORRUPT too where it was deleted, and perhaps made anew, meanwhile: what
+ * is open then is a file that nobody else sees. */
+static int open_there(const char *path, struct index **out, struct err *err)
+{
+    struct stat before;
+    int r;
+
+    if (stat(path, &before) < 0)
+        return E_CORRUPT;
+    if ((r = open_at(path, out, err)) < 0)
+        return r;
+    if ((*out)->dev == before.st_dev && (*out)->ino == before.st_ino)
+        return 0;
+    index_close(*out);
+    return E_CORRUPT;
+}
+
 int index_open(const char *maildir, struct index **out, struct err *err)
 {
     char path[INDEX_PATH_BYTES];
@@ -269,7 +286,7 @@ int index_open(const char *maildir, struct index **out, struct err *err)
     if (r < 0)
         return r;
     if (is_there(path)) {
-        r = open_at(path, out, err);
+        r = open_there(path, out, err);
         if (r != E_CORRUPT)
             return r;
     }

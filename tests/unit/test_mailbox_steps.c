@@ -5,6 +5,7 @@
  */
 #include "mailbox_world.h"
 #include "store/dir.h"
+#include "store/index_sql.h"
 #include "store/mailbox_impl.h"
 #include "store/mailboxes_impl.h"
 
@@ -95,6 +96,25 @@ int __wrap_dir_scan_init(struct dir_scan *s, int fd, struct err *err)
     if (noisy)
         tick(noisy);
     return __real_dir_scan_init(s, fd, err);
+}
+
+/* Called once, right after index.db has been opened. */
+static void (*when_open)(void);
+
+int __real_db_open(const char *path, enum db_mode how, const struct db_schema *schema,
+                   struct db **out, struct err *err);
+int __wrap_db_open(const char *path, enum db_mode how, const struct db_schema *schema,
+                   struct db **out, struct err *err);
+int __wrap_db_open(const char *path, enum db_mode how, const struct db_schema *schema,
+                   struct db **out, struct err *err)
+{
+    void (*call)(void) = when_open;
+    int r = __real_db_open(path, how, schema, out, err);
+
+    when_open = NULL;
+    if (call)
+        call();
+    return r;
 }
 
 /* ---- what was told ---- */
@@ -535,6 +555,32 @@ static void x33_not_seen_in_the_noise(void **state)
     assert_int_equal(look(f).letter[3], 0);
 }
 
+static struct fixture *one, *another;
+
+static void begin_index_anew(void)
+{
+    lose_index(one);
+    look(another);
+}
+
+/* Between opening index.db and looking at what was opened. */
+static void x33_index_made_anew_while_it_is_opened(void **state)
+{
+    struct fixture *f = *state, other = *f;
+
+    fill(f);
+    open_box(&other, "INBOX");
+    look(&other);
+    one = f;
+    another = &other;
+    when_open = begin_index_anew;
+    assert_int_equal(try_write(f, set_flags), 0);
+    assert_true(mailboxes_current(f->all, LIST_OF(f->all->idle.next, struct index, list)));
+    struct told a = look(f), b = look(&other);
+    assert_memory_equal(&a, &b, sizeof(a));
+    close_box(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -542,6 +588,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(x31_power_cut_at_each_step, set_up, tear_down),
         cmocka_unit_test_setup_teardown(fails_at_each_step, set_up, tear_down),
         cmocka_unit_test_setup_teardown(x33_not_seen_in_the_noise, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(x33_index_made_anew_while_it_is_opened, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(order_of_writes, set_up, tear_down),
     };
 
