@@ -208,13 +208,13 @@ void work_quiet(struct run *run, uint32_t upto, uint64_t modseq)
     run->quiet[run->nquiet++] = (struct quiet){upto, modseq};
 }
 
-/* ASTRING-CHAR (RFC 3501 9) but '&', which would be right and confuses some */
+/* ASTRING-CHAR (RFC 3501 9) but '&', which would be right and confuses some, as NIL would */
 static bool is_atom(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (s.p[i] <= ' ' || s.p[i] >= 0x7f || strchr("(){%*\"\\&", s.p[i]))
             return false;
-    return s.n > 0;
+    return s.n > 0 && !str_eq_nocase(s, STR("NIL"));
 }
 
 void work_print_mailbox(struct buf *out, struct str name)

@@ -647,6 +647,8 @@ static void test_folders(void **state)
     assert_says(&f->c, "RENAME Archive/2026 \"Old ones\"", "OK\n");
     assert_says(&f->c, "LIST \"\" O*", "* LIST (\\HasNoChildren) \"/\" \"Old ones\"\nOK\n");
     assert_says(&f->c, "RENAME Nowhere x", "NO [NONEXISTENT]\n");
+    assert_says(&f->c, "CREATE nil", "OK\n");
+    assert_says(&f->c, "LIST \"\" nil", "* LIST (\\HasNoChildren) \"/\" \"nil\"\nOK\n");
     assert_says(&f->c, "RENAME Post \"Old ones\"", "NO [ALREADYEXISTS]\n");
 }
 
