@@ -256,26 +256,54 @@ static int open_at(const char *path, struct index **out, struct err *err)
     return 0;
 }
 
-static bool is_there(const char *path)
+/* A regular file that we may write. Another one SQLite would open all the same, and then fail
+ * at each change. */
+static bool is_ours(const char *path, struct stat *st)
 {
-    return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    if (lstat(path, st) < 0 || !S_ISREG(st->st_mode))
+        return false;
+    return faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0;
 }
 
-/* Without the lock. E_CORRUPT too where it was deleted, and perhaps made anew, meanwhile: what
- * is open then is a file that nobody else sees. */
-static int open_there(const char *path, struct index **out, struct err *err)
+static bool has_strange(const char *maildir)
+{
+    static const char *const names[] = {INDEX_FILE, INDEX_FILE "-wal", INDEX_FILE "-shm"};
+    char path[INDEX_PATH_BYTES];
+    struct stat st;
+
+    for (size_t i = 0; i < 3; i++)
+        if (print_path(path, maildir, names[i], NULL) == 0 &&
+            faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 && !is_ours(path, &st))
+            return true;
+    return false;
+}
+
+/* E_CORRUPT also where what lies there can never be used, and where it was deleted, and perhaps
+ * made anew, meanwhile: what is open then is a file that nobody else sees. */
+static int open_there(const char *maildir, const char *path, struct index **out,
+                      struct err *err)
 {
     struct stat before;
-    int r;
+    int r = is_ours(path, &before) ? open_at(path, out, err) : E_CORRUPT;
 
-    if (stat(path, &before) < 0)
-        return E_CORRUPT;
-    if ((r = open_at(path, out, err)) < 0)
-        return r;
+    if (r < 0)
+        return r == E_UNAVAILABLE && has_strange(maildir) ? E_CORRUPT : r;
     if ((*out)->dev == before.st_dev && (*out)->ino == before.st_ino)
         return 0;
     index_close(*out);
     return E_CORRUPT;
+}
+
+/* A directory in its place that is not empty is put aside. */
+static void clear_away(const char *maildir, const char *path)
+{
+    char aside[INDEX_PATH_BYTES];
+
+    if (db_remove(path, NULL) != -EISDIR ||
+        print_path(aside, maildir, INDEX_FILE ".broken", NULL) < 0)
+        return;
+    if (rmdir(path) == 0 || rename(path, aside) == 0)
+        db_remove(path, NULL);
 }
 
 int index_open(const char *maildir, struct index **out, struct err *err)
@@ -285,19 +313,17 @@ int index_open(const char *maildir, struct index **out, struct err *err)
 
     if (r < 0)
         return r;
-    if (is_there(path)) {
-        r = open_there(path, out, err);
-        if (r != E_CORRUPT)
-            return r;
-    }
+    r = open_there(maildir, path, out, err);
+    if (r != E_CORRUPT)
+        return r;
     DEFER(close_fd) int held = lock(maildir);
     (void)held;
     /* Another may have been faster; what a missing one left beside it goes, because others may
      * have that open still. */
-    r = is_there(path) ? open_at(path, out, err) : E_CORRUPT;
+    r = open_there(maildir, path, out, err);
     if (r != E_CORRUPT)
         return r;
-    db_remove(path, NULL);
+    clear_away(maildir, path);
     r = open_at(path, out, err);
     if (r == 0)
         index_make_room(*out);
