@@ -2,8 +2,11 @@
 
 #include "base/ascii.h"
 #include "store/dir.h"
+#include "sys/log.h"
 
-/* line = word SP value LF; the last LF may be missing where a person edited the file. */
+#include <stdio.h>
+
+/* line = word SP value LF; of posta-user the last LF may be missing: a person edited it. */
 static bool next_line(struct str *in, struct str *line)
 {
     size_t n = str_find(*in, '\n');
@@ -98,14 +101,18 @@ static void keep_line(char *rest, size_t *n, struct str line)
     rest[(*n)++] = '\n';
 }
 
+/* One that was cut must not be believed: its marks may be shorter numbers, below UIDs that were
+ * given, and its keywords shorter words. */
 int folder_parse(struct str text, struct arena *a, struct folder *out, struct err *err)
 {
-    struct folder f = {.uidnext = 1, .modseq = 1};
+    struct folder f = {0};
     struct str in = text, line;
     int r = parse_version(&in, FOLDER_FILE, err);
 
     if (r < 0)
         return r;
+    if (text.p[text.n - 1] != '\n')
+        return err_set(err, E_CORRUPT, FOLDER_FILE " has been cut");
     char *rest = arena_alloc(a, in.n + 1);
     while (next_line(&in, &line)) {
         bool known;
@@ -115,8 +122,9 @@ int folder_parse(struct str text, struct arena *a, struct folder *out, struct er
         if (!known)
             keep_line(rest, &f.rest.n, line);
     }
-    if (f.uidvalidity == 0 || f.mailboxid.n == 0)
-        return err_set(err, E_CORRUPT, FOLDER_FILE " has no uidvalidity or no mailboxid");
+    if (f.uidvalidity == 0 || f.mailboxid.n == 0 || f.uidnext == 0 || f.modseq == 0)
+        return err_set(err, E_CORRUPT,
+                       FOLDER_FILE " lacks a uidvalidity, mailboxid, uidnext or modseq");
     f.rest.p = rest;
     *out = f;
     return 0;
@@ -279,4 +287,16 @@ int folder_user_store(int at, const struct folder_user *u, struct err *err)
 int folder_user_create(int at, const struct folder_user *u, struct err *err)
 {
     return folder_user_write(at, u, false, err);
+}
+
+bool folder_user_put_aside(int at, int why)
+{
+    if (why != E_CORRUPT && why != E_LIMIT)
+        return false;
+    if (renameat(at, FOLDER_USER_FILE, at, FOLDER_USER_FILE ".broken") < 0)
+        return false;
+    log_event(LOG_WARN, NULL, "user-file",
+              "a " FOLDER_USER_FILE " cannot be read: it is put aside and made anew, without "
+              "subscriptions");
+    return true;
 }

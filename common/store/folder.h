@@ -64,5 +64,8 @@ int folder_create(int at, const struct folder *f, struct err *err); /* E_EXISTS 
 int folder_user_load(int at, struct arena *a, struct folder_user *out, struct err *err);
 int folder_user_store(int at, const struct folder_user *u, struct err *err);
 int folder_user_create(int at, const struct folder_user *u, struct err *err);
+/* After E_CORRUPT or E_LIMIT, under maildir_lock(): it stands aside as posta-user.broken, and
+ * one can be made anew. False: it does not. */
+bool folder_user_put_aside(int at, int why);
 
 #endif

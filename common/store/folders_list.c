@@ -169,7 +169,8 @@ int folders_list(struct mailboxes *all, struct str maildir, struct arena *a,
     int root = mailboxes_root(all, err);
     int r = root < 0 ? root : look(root, path, a, &names, &u, err);
 
-    if (r == -ENOENT || r == E_NOT_FOUND || (r == 0 && (names.litter || u.nrenaming))) {
+    if (r == -ENOENT || r == E_NOT_FOUND || r == E_CORRUPT || r == E_LIMIT ||
+        (r == 0 && (names.litter || u.nrenaming))) {
         folders_tidy(all, maildir, r < 0);
         r = look(root, path, a, &names, &u, err);
     }

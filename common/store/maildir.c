@@ -9,7 +9,9 @@
 #include "base/defer.h"
 #include "store/dir.h"
 #include "store/folder.h"
+#include "store/index.h"
 #include "sys/clock.h"
+#include "sys/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,6 +99,16 @@ int maildir_lock(int dir, bool wait, struct err *err)
     return r;
 }
 
+static void put_broken_aside(int dir)
+{
+    struct folder_user u;
+    struct arena a;
+
+    arena_init(&a);
+    folder_user_put_aside(dir, folder_user_load(dir, &a, &u, NULL));
+    arena_done(&a);
+}
+
 static int take_uidvalidity(int dir, uint32_t *out, struct err *err)
 {
     struct arena a;
@@ -104,6 +116,7 @@ static int take_uidvalidity(int dir, uint32_t *out, struct err *err)
                             .subscribed = &(struct str)STR_LIT("INBOX"),
                             .nsubscribed = 1};
     uint32_t now = u.uidvalidity;
+    put_broken_aside(dir);
     int r = folder_user_create(dir, &u, err);
 
     if (r == 0) {
@@ -151,7 +164,12 @@ static int make_folder_file(int user, int dir, struct err *err)
     return own_file(dir, FOLDER_FILE, err);
 }
 
-int maildir_make_folder(int user, int dir, struct err *err)
+static bool is_there(int dir, const char *name)
+{
+    return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int make_parts(int dir, struct err *err)
 {
     static const char *const parts[] = {"cur", "new", "tmp"};
 
@@ -161,16 +179,39 @@ int maildir_make_folder(int user, int dir, struct err *err)
         if (fd < 0)
             return fd;
     }
-    if (faccessat(dir, FOLDER_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return 0;
+}
+
+int maildir_make_folder(int user, int dir, struct err *err)
+{
+    int r = make_parts(dir, err);
+
+    if (r < 0)
+        return r;
+    if (is_there(dir, FOLDER_FILE))
         return 0;
     return make_folder_file(user, dir, err);
+}
+
+/* A posta-folder that was lost while index.db is there is made again by who next opens INBOX
+ * with it, as it was: with its UIDVALIDITY (boxfolder_file.c). */
+static bool index_knows(int dir)
+{
+    return !is_there(dir, FOLDER_FILE) && is_there(dir, INDEX_FILE);
 }
 
 int maildir_make(int at, const char *path, struct err *err)
 {
     DEFER(close_fd) int dir = make_path(at, path, err);
 
-    return dir < 0 ? dir : maildir_make_folder(dir, dir, err);
+    if (dir < 0)
+        return dir;
+    if (index_knows(dir))
+        return make_parts(dir, err);
+    if (is_there(dir, "cur") && !is_there(dir, FOLDER_FILE))
+        log_event(LOG_WARN, NULL, "folder-file",
+                  "%s: there is no " FOLDER_FILE "; made anew, with another UIDVALIDITY", path);
+    return maildir_make_folder(dir, dir, err);
 }
 
 bool maildir_whole(int at, const char *path)

@@ -13,7 +13,8 @@
 
 /* Makes `path` below the directory `at`, all that leads to it, cur/ new/ tmp/, posta-user and
  * posta-folder, as far as they are missing; durable after 0. May be called by several at once
- * and after a crash in the middle. */
+ * and after a crash in the middle. A posta-folder that index.db remembers is left to who opens
+ * INBOX by it. */
 int maildir_make(int at, const char *path, struct err *err);
 
 /* cur/ new/ tmp/ and posta-folder in the folder `dir` of the Maildir `user`, which has a

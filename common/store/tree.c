@@ -179,7 +179,7 @@ int tree_open(struct tree *t, int root, struct str maildir, bool wait, struct ar
 
     if (r == 0)
         r = folder_user_load(t->dir, a, &t->user, err);
-    if (r == E_NOT_FOUND)
+    if (r == E_NOT_FOUND || (t->lock >= 0 && folder_user_put_aside(t->dir, r)))
         r = make_user_anew(t, err);
     if (r < 0)
         tree_close(t);

@@ -359,28 +359,38 @@ static void folder_files(void **state)
     arena_done(&a);
 }
 
+#define MARKS "uidnext 7\nmodseq 7\n"
+
 static void folder_files_refused(void **state)
 {
     static const struct {
         struct str in;
         int want;
     } rows[] = {
-        {STR_LIT(""),                                                                       E_CORRUPT},
-        {STR_LIT("posta-folder\n"),                                                         E_CORRUPT},
-        {STR_LIT("posta-folder 0\n"),                                                       E_CORRUPT},
-        {STR_LIT("posta-user 1\nuidvalidity 1\nmailboxid F\n"),                             E_CORRUPT},
-        {STR_LIT("posta-folder 2\nuidvalidity 1\nmailboxid F\n"),                           E_VERSION},
-        {STR_LIT("posta-folder 1\nuidvalidity 1\n"),                                        E_CORRUPT},
-        {STR_LIT("posta-folder 1\nmailboxid F\n"),                                          E_CORRUPT},
-        {STR_LIT("posta-folder 1\nuidvalidity 0\nmailboxid F\n"),                           E_CORRUPT},
-        {STR_LIT("posta-folder 1\nuidvalidity 4294967296\nmailboxid F\n"),                  E_CORRUPT},
-        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid a b\n"),                         E_CORRUPT},
-        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\nkeyword A x\n"),              E_CORRUPT},
-        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\nkeyword a \n"),               E_CORRUPT},
-        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\nkeyword a x\nkeyword a y\n"),
-         E_CORRUPT                                                                                   },
-        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\n\n"),                         E_CORRUPT},
-        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\nx\0y\n"),                     E_CORRUPT},
+        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\n" MARKS),                 0        },
+        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\nuidnext 7\n"),            E_CORRUPT},
+        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\nmodseq 7\n"),             E_CORRUPT},
+        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\n" MARKS "keyword a x"),
+         E_CORRUPT                                                                               },
+        {STR_LIT(""),                                                                   E_CORRUPT},
+        {STR_LIT("posta-folder\n"),                                                     E_CORRUPT},
+        {STR_LIT("posta-folder 0\n"),                                                   E_CORRUPT},
+        {STR_LIT("posta-user 1\nuidvalidity 1\nmailboxid F\n"),                         E_CORRUPT},
+        {STR_LIT("posta-folder 2\nuidvalidity 1\nmailboxid F\n"),                       E_VERSION},
+        {STR_LIT("posta-folder 1\nuidvalidity 1\n" MARKS),                              E_CORRUPT},
+        {STR_LIT("posta-folder 1\nmailboxid F\n" MARKS),                                E_CORRUPT},
+        {STR_LIT("posta-folder 1\nuidvalidity 0\nmailboxid F\n" MARKS),                 E_CORRUPT},
+        {STR_LIT("posta-folder 1\nuidvalidity 4294967296\nmailboxid F\n" MARKS),        E_CORRUPT},
+        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid a b\n" MARKS),               E_CORRUPT},
+        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\n" MARKS "keyword A x\n"),
+         E_CORRUPT                                                                               },
+        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\n" MARKS "keyword a \n"),
+         E_CORRUPT                                                                               },
+        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\n" MARKS
+                 "keyword a x\nkeyword a y\n"),
+         E_CORRUPT                                                                               },
+        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\n" MARKS "\n"),            E_CORRUPT},
+        {STR_LIT("posta-folder 1\nuidvalidity 1\nmailboxid F\n" MARKS "x\0y\n"),        E_CORRUPT},
     };
     struct arena a;
     struct folder f;
