@@ -92,6 +92,8 @@ enum work_state work_fail(struct step *s, int code)
     log_event(LOG_ERROR, NULL, "mailbox", "%s: %s", s->w->maildir, s->err.text);
     if (code == E_CORRUPT)
         return work_say(s, WORK_NO, STR("CORRUPTION"), "The mailbox cannot be read");
+    if (code == -ENOSPC || code == -EDQUOT)
+        return work_say(s, WORK_NO, STR("OVERQUOTA"), "There is no room for that");
     return work_say(s, WORK_NO, STR("UNAVAILABLE"), "The mailbox cannot be used just now");
 }
 
