@@ -41,7 +41,12 @@ def fresh(posta, user="bob"):
 
 def on_disk(posta, mark, user="bob", folder=""):
     d = posta.maildir(user) / folder
-    return [f for sub in ("new", "cur") if (d / sub).is_dir() for f in (d / sub).iterdir() if mark in f.read_text(errors="replace")]
+    for _ in range(100):  # imapd may rename what has just been listed
+        try:
+            return [f for sub in ("new", "cur") if (d / sub).is_dir() for f in (d / sub).iterdir() if mark in f.read_text(errors="replace")]
+        except FileNotFoundError:
+            continue
+    raise AssertionError(f"{d} is never quiet")
 
 
 def flags(path):
