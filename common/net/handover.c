@@ -432,6 +432,11 @@ struct handover *handover_new(struct loop *l, const char *path, bool lmtp, struc
     return h;
 }
 
+void handover_set_deadline(struct handover *h, uint64_t deadline_ms)
+{
+    h->deadline_ms = deadline_ms;
+}
+
 void handover_free(struct handover *h)
 {
     if (!h)

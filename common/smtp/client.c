@@ -39,6 +39,14 @@ void client_fail(struct smtp_client *s, struct smtp_reply why)
     s->error = keep(&s->session, why);
 }
 
+void client_fail_said(struct smtp_client *s)
+{
+    if (s->state == CLOSED)
+        return;
+    client_fail(s, reply_reader_reply(&s->reply, &s->session));
+    s->error_said = true;
+}
+
 void client_fail_protocol(struct smtp_client *s, const char *what)
 {
     client_fail(s, (struct smtp_reply){451, STR("4.5.0"), str_c(what)});
@@ -114,7 +122,7 @@ static void hear_greeting(struct smtp_client *s)
     if (s->reply.code == 220)
         say_ehlo(s);
     else
-        client_fail(s, reply_reader_reply(&s->reply, &s->session));
+        client_fail_said(s);
 }
 
 /* ehlo-line = ehlo-keyword *( SP ehlo-param )        RFC 5321 4.1.1.1
@@ -151,7 +159,7 @@ static void hear_ehlo(struct smtp_client *s)
         if (s->reply.code / 100 == 5 && !s->config.lmtp)
             client_say_alone(s, HELO, STR("HELO"), s->config.hostname); /* RFC 5321 3.2 */
         else
-            client_fail(s, reply_reader_reply(&s->reply, &s->session));
+            client_fail_said(s);
         return;
     }
     buf_add(&s->ehlo, buf_str(&s->reply.text));
@@ -165,7 +173,7 @@ static void hear_ehlo(struct smtp_client *s)
 static void hear_helo(struct smtp_client *s)
 {
     if (!client_is_good(s))
-        client_fail(s, reply_reader_reply(&s->reply, &s->session));
+        client_fail_said(s);
     else
         hello_is_over(s);
 }
@@ -189,7 +197,7 @@ static void hear_starttls(struct smtp_client *s)
 static void hear_unasked(struct smtp_client *s)
 {
     if (s->reply.code == 421 || (s->state == BODY && s->reply.code >= 400))
-        client_fail(s, reply_reader_reply(&s->reply, &s->session));
+        client_fail_said(s);
     else
         client_fail_protocol(s, "an answer came that nothing was asked for");
 }
@@ -236,7 +244,7 @@ static bool hear_odd(struct smtp_client *s)
     if (s->reply.code / 100 == 3 && !asks)
         client_fail_protocol(s, "the answer does not fit");
     else if (s->reply.code == 421 && !of_letter)
-        client_fail(s, reply_reader_reply(&s->reply, &s->session));
+        client_fail_said(s);
     return s->state == CLOSED;
 }
 
@@ -365,8 +373,10 @@ void smtp_client_begin(struct smtp_client *s, struct smtp_transaction *tx)
     assert(!s->tx && tx->nrcpts > 0);
     arena_reset(&s->transaction);
     s->tx = tx;
-    for (size_t i = 0; i < tx->nrcpts; i++)
+    for (size_t i = 0; i < tx->nrcpts; i++) {
         tx->rcpts[i].phase = SMTP_PHASE_START;
+        tx->rcpts[i].ours = false;
+    }
     if (s->state == READY)
         client_start(s);
 }
@@ -399,6 +409,11 @@ void smtp_client_quit(struct smtp_client *s)
 struct smtp_reply smtp_client_error(const struct smtp_client *s)
 {
     return s->error;
+}
+
+bool smtp_client_error_said(const struct smtp_client *s)
+{
+    return s->error_said;
 }
 
 bool smtp_client_offer(const struct smtp_client *s, struct str keyword, struct str *value)

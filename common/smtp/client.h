@@ -42,6 +42,7 @@ enum smtp_client_phase { /* how far a recipient came; for deciding what a broken
 struct smtp_client_rcpt {
     struct smtp_rcpt rcpt;
     enum smtp_client_phase phase;
+    bool ours;               /* the reply is this session's own: nothing was asked */
     struct smtp_reply reply; /* valid when answered; lives as long as the transaction's session
                                 until the next begin */
 };
@@ -106,6 +107,7 @@ enum smtp_client_step smtp_client_step(const struct smtp_client *s, uint64_t *pr
 
 /* What ended the session early: the peer's reply (greeting 5xx, 421 …) or our own words. */
 struct smtp_reply smtp_client_error(const struct smtp_client *s);
+bool smtp_client_error_said(const struct smtp_client *s); /* these are the peer's words */
 bool smtp_client_offers(const struct smtp_client *s, struct str keyword); /* in EHLO's answer */
 bool smtp_client_offer(const struct smtp_client *s, struct str keyword, struct str *value);
 

@@ -113,22 +113,36 @@ void client_say_more(struct smtp_client *s)
     }
 }
 
-/* What must not be said, or is known to be in vain. */
-static void refuse_here(struct smtp_client *s)
+static void refuse(struct smtp_client_rcpt *r, struct smtp_reply reply)
 {
-    struct smtp_transaction *tx = s->tx;
+    answer(r, reply);
+    r->ours = true;
+}
+
+/* What must not be said, or is known to be in vain, of the whole letter; code 0: nothing. */
+static struct smtp_reply flaw_of(const struct smtp_client *s)
+{
+    const struct smtp_transaction *tx = s->tx;
     uint64_t size = tx->wire_size ? tx->wire_size : tx->mail.size;
 
     if (!smtp_is_clean(tx->mail.reverse_path) || !smtp_is_clean(tx->flags))
-        answer_rest(s, SMTP_REPLY(550, "5.1.7", "the envelope cannot be said"));
-    else if (s->size_max && size > s->size_max)
-        answer_rest(s, SMTP_REPLY(552, "5.3.4", "the letter is larger than that server takes"));
-    else if (tx->mail.smtputf8 && !(s->offers & SMTP_EXT_SMTPUTF8))
-        answer_rest(s, SMTP_REPLY(553, "5.6.7", "that server does not take SMTPUTF8"));
-    for (size_t i = 0; i < tx->nrcpts; i++)
-        if (tx->rcpts[i].phase != SMTP_PHASE_ANSWERED &&
-            !smtp_is_clean(tx->rcpts[i].rcpt.forward_path))
-            answer(&tx->rcpts[i], SMTP_REPLY(550, "5.1.3", "the address cannot be said"));
+        return SMTP_REPLY(550, "5.1.7", "the envelope cannot be said");
+    if (s->size_max && size > s->size_max)
+        return SMTP_REPLY(552, "5.3.4", "the letter is larger than that server takes");
+    if (tx->mail.smtputf8 && !(s->offers & SMTP_EXT_SMTPUTF8))
+        return SMTP_REPLY(553, "5.6.7", "that server does not take SMTPUTF8");
+    return SMTP_REPLY(0, "", "");
+}
+
+static void refuse_here(struct smtp_client *s)
+{
+    struct smtp_reply flaw = flaw_of(s);
+
+    for (size_t i = 0; i < s->tx->nrcpts; i++)
+        if (flaw.code)
+            refuse(&s->tx->rcpts[i], flaw);
+        else if (!smtp_is_clean(s->tx->rcpts[i].rcpt.forward_path))
+            refuse(&s->tx->rcpts[i], SMTP_REPLY(550, "5.1.3", "the address cannot be said"));
 }
 
 void client_start(struct smtp_client *s)
@@ -163,7 +177,7 @@ static void hear_end(struct smtp_client *s)
     answer_rest(s, r);
     over(s, command_refused(s));
     if (s->reply.code == 421)
-        client_fail(s, r);
+        client_fail_said(s);
 }
 
 void client_hear_result(struct smtp_client *s)
@@ -250,7 +264,7 @@ void client_hear_envelope(struct smtp_client *s)
     switch (at.stage) {
     case RSET:
         if (!client_is_good(s))
-            client_fail(s, reply_reader_reply(&s->reply, &s->session));
+            client_fail_said(s);
         break;
     case MAIL:
         hear_mail(s);

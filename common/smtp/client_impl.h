@@ -63,6 +63,7 @@ struct smtp_client {
 
     struct arena session, transaction;
     struct smtp_reply error;
+    bool error_said; /* by the peer */
     struct smtp_transaction *tx;
     bool xspool; /* this transaction hands over by name */
     struct cursor say, hear;
@@ -75,6 +76,7 @@ struct smtp_client {
 /* ---- client.c ---- */
 /* Ends the session; the first reason counts. */
 void client_fail(struct smtp_client *s, struct smtp_reply why);
+void client_fail_said(struct smtp_client *s); /* by what was just heard */
 void client_fail_protocol(struct smtp_client *s, const char *what);
 /* Before the first of some commands that are answered together. */
 void client_begin_group(struct smtp_client *s);

@@ -245,8 +245,9 @@ struct tls_context *tls_context_client(const char *ca_file, struct err *err)
         return c;
     c->verify = true;
     SSL_CTX_set_verify(c->ctx, SSL_VERIFY_PEER, NULL);
-    if (SSL_CTX_load_verify_file(c->ctx, ca_file) != 1) {
-        context_error(err, ca_file);
+    if ((*ca_file ? SSL_CTX_load_verify_file(c->ctx, ca_file)
+                  : SSL_CTX_set_default_verify_paths(c->ctx)) != 1) {
+        context_error(err, *ca_file ? ca_file : "the system's authorities");
         tls_context_unref(c);
         return NULL;
     }
@@ -285,7 +286,10 @@ static void name_server(struct tls *t, struct str server_name)
     name[server_name.n] = '\0';
     if (is_name(name))
         SSL_set_tlsext_host_name(t->ssl, name);
-    if (t->context->verify && SSL_set1_host(t->ssl, name) != 1)
+    if (t->context->verify && !is_name(name) &&
+        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->ssl), name) != 1)
+        SSL_set1_host(t->ssl, name); /* not an address either: nobody has that name */
+    if (t->context->verify && is_name(name) && SSL_set1_host(t->ssl, name) != 1)
         abort();
     SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 }
@@ -345,6 +349,9 @@ static enum tls_result outcome(struct tls *t, int r, const char *what)
         return TLS_CLOSED;
     default:
         take_error(t->error, sizeof(t->error), what);
+        if (t->context->verify && SSL_get_verify_result(t->ssl) != X509_V_OK)
+            snprintf(t->error, sizeof(t->error), "certificate verify failed: %s",
+                     X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
         return TLS_FAILED;
     }
 }

@@ -32,8 +32,10 @@ struct tls_info {
 struct tls_context *tls_context_server(struct str chain_pem, struct str key_pem,
                                        const char *service, const char *port_name,
                                        struct err *err);
-struct tls_context *tls_context_client(const char *ca_file,
-                                       struct err *err); /* NULL: no verification */
+/* `ca_file`: whom a server's certificate must come from; "": the system's authorities; NULL: no
+ * verification. Names are compared as OpenSSL does: a wildcard stands for one whole label, and
+ * not for what is directly below a top level (T16). */
+struct tls_context *tls_context_client(const char *ca_file, struct err *err);
 struct tls_context *tls_context_ref(struct tls_context *c);
 void tls_context_unref(struct tls_context *c); /* accepts NULL */
 
