@@ -105,16 +105,11 @@ static void check_lab(struct check *k, const struct config *c)
     if (c->lab.clear_auth)
         buf_add(&k->warnings, STR("lab.clear_auth: passwords may cross the network "
                                   "unprotected; for a lab alone\n"));
+    if (c->lab.loopback_mx)
+        buf_add(&k->warnings,
+                STR("lab.loopback_mx: MX records may lead to this machine; for a lab alone\n"));
     if (c->lab.auth_on_25)
         buf_add(&k->warnings, STR("lab.auth_on_25: logins on port 25; for a lab alone\n"));
-}
-
-/* What is set to no effect must not be trusted. */
-static void check_unused(struct check *k, const struct config *c)
-{
-    for (size_t i = 0; i < c->unused.n; i++)
-        buf_addf(&k->warnings, "%s is not used yet: no program of this version reads it\n",
-                 c->unused.items[i]);
 }
 
 static void look(struct check *k, const char *config_path)
@@ -129,7 +124,6 @@ static void look(struct check *k, const char *config_path)
         tree_check(l.config, &k->faults);
         check_ports(k, l.config);
         check_lab(k, l.config);
-        check_unused(k, l.config);
     }
     check_programs(k);
     loaded_done(&l);

@@ -61,6 +61,11 @@ const struct service services[] = {
      .layer = 2,
      .sockets = {{.name = "mda.sock", .mode = 0660},
                  {.name = "mda", .addresses = mda_lmtp, .key = "mda.lmtp"}}},
+    {.name = "posta-mta-send",
+     .folder = "mta/send",
+     .user = "posta-send",
+     .layer = 2,
+     .sockets = {{.name = "send.sock", .mode = 0660}}},
     {.name = "posta-mta-queue",
      .folder = "mta/queue",
      .user = "posta-queue",
@@ -97,7 +102,7 @@ const struct service services[] = {
                  {.name = "pop3d-tls",
                   .addresses = pop3d_listen_tls,
                   .key = "pop3d.listen_tls"}}},
-    {.name = NULL                                                 },
+    {.name = NULL                      },
 };
 
 const struct service_socket supervisor_socket = {.name = "posta.ctl", .mode = 0666};

@@ -105,6 +105,9 @@ static void open_log(const struct supervisor *s)
     if (c->lab.clear_auth)
         log_event(LOG_WARN, NULL, "lab",
                   "lab.clear_auth: passwords may cross the network unprotected");
+    if (c->lab.loopback_mx)
+        log_event(LOG_WARN, NULL, "lab",
+                  "lab.loopback_mx: MX records may lead to this machine");
     if (c->lab.auth_on_25)
         log_event(LOG_WARN, NULL, "lab", "lab.auth_on_25: port 25 takes logins");
     buf_init(&names, CHILD_MESSAGE_BYTES);

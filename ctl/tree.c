@@ -23,6 +23,8 @@ static const struct folder {
     {"",              NULL,          0750 },
     {"pub",           NULL,          02750}, /* what is made there is the group's to read      */
     {"auth",          "posta-auth",  0700 },
+    {"cache",         NULL,          0755 },
+    {"cache/send",    "posta-send",  0700 },
     {"spool",         "posta-queue", 0750 },
     {"spool/in",      "posta-queue", 0750 }, /* and its lanes, made after it                   */
     {"spool/msg",     "posta-queue", 0750 },

@@ -36,7 +36,6 @@ static struct reading {
     struct whole *whole;
     struct config_faults *faults;
     unsigned checked[CONFIG_ROWS]; /* items of each list */
-    bool later[CONFIG_ROWS];       /* set, and of no use yet */
 } * reading;
 
 static bool in_words(const char *words, struct str word)
@@ -85,6 +84,7 @@ static bool zone(struct str s)
 static const char *text_flaw(const struct config_row *row, struct str s)
 {
     struct config_address a;
+    struct config_destination d;
     struct config_host_port h;
     struct config_network n;
 
@@ -103,6 +103,10 @@ static const char *text_flaw(const struct config_row *row, struct str s)
         return is_visible(s) ? NULL : "visible ASCII";
     case CONFIG_HOST_PORT:
         return config_host_port(s, &h) ? NULL : "host:port such as \"mail.example.org:25\"";
+    case CONFIG_DESTINATION:
+        return is_visible(s) && config_destination(s, &d)
+                   ? NULL
+                   : "host:port, \"lmtp:host:port\" or \"lmtp:/run/x/lmtp\"";
     case CONFIG_ADDRESSES:
         return config_address(s, &a)
                    ? NULL
@@ -213,7 +217,6 @@ static int value_read(cfg_t *cfg, cfg_opt_t *opt)
 
     if (!reading || !row || n == 0) /* the defaults of lists are read like this, too */
         return 0;
-    reading->later[row - config_rows] = config_row_later(row);
     if (config_is_list(row->type)) {
         unsigned *checked = &reading->checked[row - config_rows];
 
@@ -345,18 +348,6 @@ static void store_all(cfg_t *cfg)
     store_routes(cfg_getsec(cfg, "mta"));
 }
 
-static void store_unused(void)
-{
-    struct arena *a = &reading->whole->arena;
-    struct config_list *list = &reading->whole->config.unused;
-
-    list->items = ARENA_ARRAY(a, const char *, config_rows_n);
-    for (size_t i = 0; i < config_rows_n; i++)
-        if (reading->later[i])
-            list->items[list->n++] =
-                arena_printf(a, "%s.%s", config_rows[i].section, config_rows[i].name).p;
-}
-
 /* ---- what no single value shows ---- */
 
 static void check_login(const char *where, const char *user, const char *file, const char *to)
@@ -470,7 +461,6 @@ static void read_text(char *text, size_t n)
                      "the file cannot be read; right would be what posta.conf(5) shows");
     if (reading->faults->n == 0) {
         store_all(cfg);
-        store_unused();
         check_whole(&reading->whole->config);
         name_machine(&reading->whole->config);
     }

@@ -27,7 +27,7 @@ struct config_route {
 struct config {
     const char *hostname, *state_dir, *run_dir;
     struct {
-        const char *certificate, *key;
+        const char *certificate, *key, *authorities;
     } tls;
     struct {
         const char *level, *format;
@@ -75,13 +75,16 @@ struct config {
         uint32_t queue_life_seconds;   /* then a bounce                                    */
         uint32_t delivery_connections; /* queue to mda                                     */
         uint32_t delivery_seconds;     /* of one hand-over                                  */
-        uint32_t trace_letters;        /* kept in trace.db                                 */
+        uint32_t send_connections, send_connections_per_destination;
+        uint32_t send_connect_seconds, send_command_seconds; /* RFC 5321 4.5.3.2 */
+        uint32_t send_data_seconds, send_end_seconds;
+        uint32_t send_seconds;  /* a whole delivery to another system                */
+        uint32_t trace_letters; /* kept in trace.db                                 */
         uint32_t log_lines_per_second;
     } limits;
     struct {
-        bool clear_auth, auth_on_25;
+        bool clear_auth, auth_on_25, loopback_mx;
     } lab;
-    struct config_list unused; /* "dns.servers": the file sets it, no program reads it yet */
 };
 
 enum { CONFIG_FILE_BYTES = 1 << 20 };

@@ -80,8 +80,6 @@ static void print_values(struct buf *out, const struct config_row *row)
 static void print_type(struct buf *out, const struct config_row *row)
 {
     print_values(out, row);
-    if (config_row_later(row))
-        buf_add(out, STR("; not used yet"));
 }
 
 /* ---- config/posta.conf ---- */

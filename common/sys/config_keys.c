@@ -56,6 +56,9 @@ const struct config_row config_rows[] = {
      "The certificate and the chain behind it, PEM."},
     {"tls", "key", CONFIG_PATH, "\"/etc/posta/tls/key.pem\"", NULL, 0, 0, MEMBER(tls.key),
      "Its private key, PEM, readable by root alone: the servers get it from the supervisor."},
+    {"tls", "authorities", CONFIG_PATH, "\"\"", NULL, 0, 0, MEMBER(tls.authorities),
+     "The certificates of those whose word counts where another system's name is verified, "
+     "PEM. Empty: the system's."},
 
     {"log", "level", CONFIG_CHOICE, "\"info\"", "error warn info debug", 0, 0,
      MEMBER(log.level),
@@ -77,10 +80,12 @@ const struct config_row config_rows[] = {
      "A smart host that takes every letter for others, host:port. Empty: each domain's own "
      "servers are found by DNS."},
     {"mta", "relay_user", CONFIG_TEXT, "\"\"", NULL, 0, 0, MEMBER(mta.relay_user),
-     "The name to log in with at the relay. Empty: no login."},
+     "The name to log in with at the relay. Empty: no login. The password leaves only through "
+     "TLS, unless relay_tls is \"never\"."},
     {"mta", "relay_password_file", CONFIG_PATH, "\"\"", NULL, 0, 0,
      MEMBER(mta.relay_password_file),
-     "A file whose first line is the password for the relay."},
+     "A file whose first line is the password for the relay; the user "
+     "posta-send must be able to read it."},
     {"mta", "relay_tls", CONFIG_CHOICE, "\"verify\"", "may must verify never", 0, 0,
      MEMBER(mta.relay_tls),
      "TLS towards the relay: if it is offered, always, always with a certificate that holds "
@@ -91,8 +96,9 @@ const struct config_row config_rows[] = {
     {"mta", "port", CONFIG_NUMBER, "25", "port", 1, PORT_MAX, MEMBER(mta.port),
      "The port of other systems that letters are sent to. A lab can move it."},
 
-    {"mta.route", "to", CONFIG_HOST_PORT, "\"\"", NULL, 0, 0, ROUTE_MEMBER(to),
-     "The host that takes the letters, host:port. Must be given."},
+    {"mta.route", "to", CONFIG_DESTINATION, "\"\"", NULL, 0, 0, ROUTE_MEMBER(to),
+     "The host that takes the letters, host:port; lmtp:host:port or lmtp:/path of a Unix socket "
+     "for one that speaks LMTP (RFC 2033). Must be given."},
     {"mta.route", "tls", CONFIG_CHOICE, "\"may\"", "may must verify never", 0, 0,
      ROUTE_MEMBER(tls),
      "As relay_tls."},
@@ -206,6 +212,29 @@ const struct config_row config_rows[] = {
     {"limits", "delivery_seconds", CONFIG_TIME, "10m", "seconds", 1, DAY,
      MEMBER(limits.delivery_seconds),
      "For one hand-over from the queue."},
+    {"limits", "send_connections", CONFIG_NUMBER, "100", "deliveries", 1, 10000,
+     MEMBER(limits.send_connections),
+     "Deliveries to other systems at once."},
+    {"limits", "send_connections_per_destination", CONFIG_NUMBER, "10", "deliveries", 1, 10000,
+     MEMBER(limits.send_connections_per_destination),
+     "Of these, to one domain."},
+    {"limits", "send_connect_seconds", CONFIG_TIME, "30s", "seconds", 1, HOUR,
+     MEMBER(limits.send_connect_seconds),
+     "For another system to take a connection; where it has more addresses, the next is tried "
+     "sooner."},
+    {"limits", "send_command_seconds", CONFIG_TIME, "5m", "seconds", 1, DAY,
+     MEMBER(limits.send_command_seconds),
+     "For another system's greeting, and for its whole answer to a command."},
+    {"limits", "send_data_seconds", CONFIG_TIME, "3m", "seconds", 1, DAY,
+     MEMBER(limits.send_data_seconds),
+     "Without any progress while another system takes a letter."},
+    {"limits", "send_end_seconds", CONFIG_TIME, "10m", "seconds", 1, DAY,
+     MEMBER(limits.send_end_seconds),
+     "For another system to say what it does with a letter that it has. RFC 5321 asks for ten "
+     "minutes: who leaves sooner sends it twice."},
+    {"limits", "send_seconds", CONFIG_TIME, "1h", "seconds", 1, DAY,
+     MEMBER(limits.send_seconds),
+     "For one delivery to another system, with all the hosts that are tried."},
     {"limits", "trace_letters", CONFIG_NUMBER, "100000", "letters", 0, HUNDRED_MILLIONS,
      MEMBER(limits.trace_letters),
      "Letters whose journey `posta trace` still knows after they have left the queue."},
@@ -218,32 +247,11 @@ const struct config_row config_rows[] = {
      "Passwords are taken without TLS."},
     {"lab", "auth_on_25", CONFIG_BOOL, "false", NULL, 0, 0, MEMBER(lab.auth_on_25),
      "Port 25 offers AUTH too, and relays for who has logged in."},
+    {"lab", "loopback_mx", CONFIG_BOOL, "false", NULL, 0, 0, MEMBER(lab.loopback_mx),
+     "MX records may lead to this machine's loopback addresses, where other systems listen."},
 };
 /* clang-format on */
 const size_t config_rows_n = sizeof(config_rows) / sizeof(config_rows[0]);
-
-/* Keys of what is still to come: sending to other systems. Who builds it takes its
- * rows away here. NULL: the whole section. */
-static const struct {
-    const char *section, *name;
-} later[] = {
-    {"mta",       "relay"              },
-    {"mta",       "relay_user"         },
-    {"mta",       "relay_password_file"},
-    {"mta",       "relay_tls"          },
-    {"mta",       "port"               },
-    {"mta.route", NULL                 },
-    {"dns",       NULL                 },
-};
-
-bool config_row_later(const struct config_row *row)
-{
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-        if (strcmp(later[i].section, row->section) == 0 &&
-            (!later[i].name || strcmp(later[i].name, row->name) == 0))
-            return true;
-    return false;
-}
 
 const char *config_type_name(enum config_type type)
 {
@@ -257,6 +265,7 @@ const char *config_type_name(enum config_type type)
         [CONFIG_PATH] = "path",
         [CONFIG_TEXT] = "text",
         [CONFIG_HOST_PORT] = "host:port",
+        [CONFIG_DESTINATION] = "host:port, lmtp:host:port or lmtp:/path",
         [CONFIG_ADDRESSES] = "list of address:port",
         [CONFIG_NETWORKS] = "list of networks",
         [CONFIG_RESOLVERS] = "list of resolvers",

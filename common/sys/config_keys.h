@@ -14,18 +14,19 @@ enum { CONFIG_ROWS = 128 }; /* at most */
 
 enum config_type {
     CONFIG_BOOL,
-    CONFIG_NUMBER,    /* decimal                                            */
-    CONFIG_SIZE,      /* octets: 4096, "25M"                                */
-    CONFIG_TIME,      /* seconds: 300, "5m"                                 */
-    CONFIG_CHOICE,    /* one of the words in `unit`                         */
-    CONFIG_NAME,      /* a host's name                                      */
-    CONFIG_PATH,      /* absolute; "" only where it is the default          */
-    CONFIG_TEXT,      /* anything visible                                   */
-    CONFIG_HOST_PORT, /* "host:port", "[::1]:25"; "" only where it is the default */
-    CONFIG_ADDRESSES, /* lists from here on: "*:25", "[::1]:25"             */
-    CONFIG_NETWORKS,  /* "127.0.0.0/8"                                      */
-    CONFIG_RESOLVERS, /* "127.0.0.1", "127.0.0.1@5353"                      */
-    CONFIG_ZONES,     /* "example.org", "."                                 */
+    CONFIG_NUMBER,      /* decimal                                            */
+    CONFIG_SIZE,        /* octets: 4096, "25M"                                */
+    CONFIG_TIME,        /* seconds: 300, "5m"                                 */
+    CONFIG_CHOICE,      /* one of the words in `unit`                         */
+    CONFIG_NAME,        /* a host's name                                      */
+    CONFIG_PATH,        /* absolute; "" only where it is the default          */
+    CONFIG_TEXT,        /* anything visible                                   */
+    CONFIG_HOST_PORT,   /* "host:port", "[::1]:25"; "" only where it is the default */
+    CONFIG_DESTINATION, /* "host:port", "lmtp:host:port", "lmtp:/path" */
+    CONFIG_ADDRESSES,   /* lists from here on: "*:25", "[::1]:25"             */
+    CONFIG_NETWORKS,    /* "127.0.0.0/8"                                      */
+    CONFIG_RESOLVERS,   /* "127.0.0.1", "127.0.0.1@5353"                      */
+    CONFIG_ZONES,       /* "example.org", "."                                 */
 };
 
 struct config_row {
@@ -50,9 +51,6 @@ extern const struct config_section config_sections[];
 extern const size_t config_sections_n;
 
 const char *config_type_name(enum config_type type);
-
-/* Is it understood but read by no program yet? `posta check` and the texts say so. */
-bool config_row_later(const struct config_row *row);
 
 static inline bool config_is_list(enum config_type type)
 {

@@ -173,6 +173,23 @@ bool config_host_port(struct str s, struct config_host_port *out)
     return true;
 }
 
+bool config_destination(struct str s, struct config_destination *out)
+{
+    struct config_destination d = {.lmtp = false};
+
+    if (!config_host_port(s, &d.at)) { /* one may be called "lmtp" */
+        d.lmtp = scan_word(&s, STR("lmtp:"));
+        bool path = d.lmtp && s.n && s.p[0] == '/' && s.n <= CONFIG_SOCKET_BYTES;
+
+        if (path)
+            memcpy(d.path, s.p, s.n);
+        else if (!d.lmtp || !config_host_port(s, &d.at))
+            return false;
+    }
+    *out = d;
+    return true;
+}
+
 bool config_network(struct str s, struct config_network *out)
 {
     struct config_network n = {.bits = 0};

@@ -8,7 +8,7 @@
 
 #include "base/str.h"
 
-enum { CONFIG_HOST_BYTES = 255 };
+enum { CONFIG_HOST_BYTES = 255, CONFIG_SOCKET_BYTES = 107 }; /* sun_path, without NUL */
 
 /* 4096, "64K", "25M", "1G", "1T" (1024 each). */
 bool config_size(struct str s, uint64_t *out);
@@ -31,6 +31,15 @@ struct config_host_port {
     uint16_t port;
 };
 bool config_host_port(struct str s, struct config_host_port *out);
+
+/* Where a route leads: as config_host_port(), "lmtp:mail.example.org:24" for a server that
+ * speaks LMTP (RFC 2033), "lmtp:/run/x/lmtp" for one on a Unix socket. */
+struct config_destination {
+    bool lmtp;
+    struct config_host_port at; /* unless there is a path */
+    char path[CONFIG_SOCKET_BYTES + 1];
+};
+bool config_destination(struct str s, struct config_destination *out);
 
 /* "127.0.0.0/8", "::1", "2001:db8::/32". */
 struct config_network {

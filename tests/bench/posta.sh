@@ -67,7 +67,7 @@ ROOT_PIDS_CMD=cat $B/run/posta.pid
 START_CMD=$0 start
 RESTART_CMD=$0 boot
 STOP_CMD=$0 stop
-BINARIES=$build/ctl/posta $build/msa/posta-msa $build/mta/receive/posta-mta-receive $build/mta/queue/posta-mta-queue $build/mda/posta-mda $build/imapd/posta-imapd $build/pop3d/posta-pop3d $build/authd/posta-authd
+BINARIES=$build/ctl/posta $build/msa/posta-msa $build/mta/receive/posta-mta-receive $build/mta/queue/posta-mta-queue $build/mta/send/posta-mta-send $build/mda/posta-mda $build/imapd/posta-imapd $build/pop3d/posta-pop3d $build/authd/posta-authd
 CONF
 }
 

@@ -17,7 +17,7 @@ LETTERS = int(os.environ.get("POSTA_SOAK_LETTERS", 2000))
 KILLS = int(os.environ.get("POSTA_SOAK_KILLS", 200))
 SENDERS = 8
 ROUNDS = 8
-VICTIMS = ("posta-mta-queue", "posta-mda", "posta-mta-receive", "posta-msa", "posta-authd", "posta-imapd", "posta-pop3d")
+VICTIMS = ("posta-mta-queue", "posta-mta-send", "posta-mda", "posta-mta-receive", "posta-msa", "posta-authd", "posta-imapd", "posta-pop3d")
 
 
 class Flow:

@@ -29,7 +29,7 @@ def open_to_all(build):
     copy = pathlib.Path(tempfile.mkdtemp(prefix="posta-build-"))
     os.chmod(copy, 0o755)
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
-    for folder in ("ctl", "msa", "mta/receive", "mta/queue", "mda", "imapd", "pop3d", "authd"):
+    for folder in ("ctl", "msa", "mta/receive", "mta/queue", "mta/send", "mda", "imapd", "pop3d", "authd"):
         (copy / folder).mkdir(parents=True)
         for program in (build / folder).glob("posta*"):
             if program.is_file():
@@ -76,7 +76,7 @@ def as_user(uid):
 class System:
     """One posta: System(directory).make().start() … stop(). `sections`: text that goes into posta.conf's sections."""
 
-    def __init__(self, directory, sections=None, top="", uid=NOBODY, build=BUILD):
+    def __init__(self, directory, sections=None, top="", uid=NOBODY, build=BUILD, authorities=""):
         self.dir = pathlib.Path(directory)
         self.uid = uid if os.geteuid() == 0 else 0
         self.build = pathlib.Path(build)
@@ -84,8 +84,9 @@ class System:
         self.conf, self.log_path = self.dir / "posta.conf", self.dir / "log"
         names = ("mta", "msa", "msa_tls", "imapd", "imapd_tls", "pop3d", "pop3d_tls", "lmtp")
         self.ports = dict(zip(names, free_ports(len(names))))
-        self.sections = {"mta": "", "msa": "", "imapd": "", "pop3d": "", "mda": "", "limits": "", "lab": "", "log": "", **(sections or {})}
-        self.top = top
+        # names are asked of a port where nobody is: no test looks anything up in the world
+        self.sections = {"dns": 'servers = {"127.0.0.1@1"}', "mta": "", "msa": "", "imapd": "", "pop3d": "", "mda": "", "limits": "", "lab": "", "log": "", **(sections or {})}
+        self.top, self.authorities = top, authorities
         self.process = None
         self.env = {**os.environ, "ASAN_OPTIONS": f"detect_leaks=1:abort_on_error=1:log_path={self.dir}/asan",
                     "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:log_path={self.dir}/ubsan"}
@@ -95,13 +96,14 @@ class System:
         p, s = self.ports, self.sections
         self.conf.write_text(
             f'hostname = "mail.{DOMAIN}"\nstate_dir = "{self.state}"\nrun_dir = "{self.run}"\n{self.top}\n'
-            f'tls {{ certificate = "{self.dir}/cert.pem" key = "{self.dir}/key.pem" }}\n'
+            f'tls {{ certificate = "{self.dir}/cert.pem" key = "{self.dir}/key.pem" authorities = "{self.authorities}" }}\n'
             f'log {{ {s["log"]} }}\n'
             f'msa {{ listen = {{"127.0.0.1:{p["msa"]}"}} listen_tls = {{"127.0.0.1:{p["msa_tls"]}"}} {s["msa"]} }}\n'
             f'mta {{ listen = {{"127.0.0.1:{p["mta"]}"}} {s["mta"]} }}\n'
             f'mda {{ lmtp = {{"127.0.0.1:{p["lmtp"]}"}} {s["mda"]} }}\n'
             f'imapd {{ listen = {{"127.0.0.1:{p["imapd"]}"}} listen_tls = {{"127.0.0.1:{p["imapd_tls"]}"}} {s["imapd"]} }}\n'
             f'pop3d {{ listen = {{"127.0.0.1:{p["pop3d"]}"}} listen_tls = {{"127.0.0.1:{p["pop3d_tls"]}"}} {s["pop3d"]} }}\n'
+            f'dns {{ {s["dns"]} }}\n'
             f'limits {{ {s["limits"]} }}\nlab {{ {s["lab"]} }}\n')
 
     def make(self, users=("alice", "bob")):
@@ -190,6 +192,10 @@ class System:
     def letters(self, user="bob"):
         d = self.maildir(user)
         return sorted(f for sub in ("new", "cur") if (d / sub).is_dir() for f in (d / sub).iterdir())
+
+    def letters_at(self, user, domain):
+        d = self.maildir(user, domain) / "new"
+        return sorted(d.iterdir()) if d.is_dir() else []
 
     def wait_letters(self, n, user="bob"):
         until(lambda: len(self.letters(user)) >= n, lambda: f"{n} letters for {user}; there are {len(self.letters(user))}\n{self.log()[-2000:]}")

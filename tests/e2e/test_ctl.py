@@ -19,7 +19,7 @@ import pytest
 
 from posta import BUILD, DOMAIN, PASSWORD, alive, as_user, free_port, system, until
 
-PROGRAMS = ["posta-authd", "posta-mda", "posta-mta-queue", "posta-mta-receive", "posta-msa", "posta-imapd", "posta-pop3d"]
+PROGRAMS = ["posta-authd", "posta-mda", "posta-mta-send", "posta-mta-queue", "posta-mta-receive", "posta-msa", "posta-imapd", "posta-pop3d"]
 FROZEN_PATIENCE = 60
 POSTA = str(BUILD / "ctl/posta")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: processes of different users")
@@ -100,13 +100,6 @@ def test_what_cannot_be_had_is_told_and_nothing_starts(wrong):
             assert r.returncode == 1 and want.replace("posta init", "spool/in") in r.stdout + r.stderr
             faults = json.loads(s.cli("check", "--json", check=False).stdout)
             assert not faults["good"] and faults["faults"]
-
-
-def test_check_tells_what_is_set_in_vain():
-    with bare() as s:
-        s.conf.write_text(s.conf.read_text() + '\ndns { servers = "127.0.0.1" }\n')
-        said = json.loads(s.cli("check", "--json", check=False).stdout)["warnings"]
-        assert [w for w in said if w.startswith("dns.servers is not used yet")], said
 
 
 def test_stop_says_goodbye_within_its_time():
@@ -555,7 +548,7 @@ def listens(port):
 @root_only
 def test_each_process_has_its_own_user_and_its_own_files():
     with system(uid=0) as s:
-        users = {"posta-authd": "posta-auth", "posta-mda": "posta-mail", "posta-mta-queue": "posta-queue",
+        users = {"posta-authd": "posta-auth", "posta-mda": "posta-mail", "posta-mta-queue": "posta-queue", "posta-mta-send": "posta-send",
                  "posta-mta-receive": "posta-receive", "posta-msa": "posta-msa", "posta-imapd": "posta-mail",
                  "posta-pop3d": "posta-mail"}
         for name, user in users.items():

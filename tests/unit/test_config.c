@@ -356,6 +356,7 @@ static void test_addresses(void **state)
                                          "127.0.0.1:25", "[::1]:25"};
     static const char *const no_places[] = {"",        "mail.example.org", "a b:25", "-a:25",
                                             "a..b:25", "::1:25",           "[a]:25", "*:25"};
+    struct config_destination d;
     struct config_address a;
     struct config_host_port h;
 
@@ -372,6 +373,15 @@ static void test_addresses(void **state)
     for (size_t i = 0; i < sizeof(no_places) / sizeof(no_places[0]); i++)
         if (config_host_port(str_c(no_places[i]), &h))
             fail_msg("%s", no_places[i]);
+    assert_true(config_destination(STR("lmtp:[::1]:24"), &d));
+    assert_true(d.lmtp && d.at.port == 24 && !d.path[0]);
+    assert_true(config_destination(STR("lmtp:/run/x"), &d));
+    assert_string_equal(d.path, "/run/x");
+    assert_true(config_destination(STR("lmtp:25"), &d)); /* a host of that name */
+    assert_true(!d.lmtp && strcmp(d.at.host, "lmtp") == 0);
+    assert_false(config_destination(STR("/run/x"), &d));
+    assert_false(config_destination(STR("lmtp:mail.example.org"), &d));
+    assert_false(config_destination(STR("smtp:a:25"), &d));
     assert_true(config_address(STR("[::1]:993"), &a));
     assert_string_equal(a.host, "::1");
     assert_int_equal(a.port, 993);
@@ -572,25 +582,6 @@ static void count_key(void *arg, const struct config_key *key)
     ++*(size_t *)arg;
 }
 
-/* Told are those alone that the file sets. */
-static void test_unused(void **state)
-{
-    struct config *c = taken("workers = 2 imapd { listen_tls = {} }");
-
-    (void)state;
-    assert_int_equal(c->unused.n, 0);
-    config_free(c);
-    c = taken(
-        "mta { relay = \"mx.test:25\" relay_from = \"127.0.0.0/8\" "
-        "route \"a.test\" { to = \"b.test:25\" } route \"c.test\" { to = \"b.test:25\" } } "
-        "dns { servers = {\"127.0.0.1\", \"::1\"} } limits { idle_pop3_seconds = 10m }");
-    assert_int_equal(c->unused.n, 3);
-    assert_string_equal(c->unused.items[0], "mta.relay");
-    assert_string_equal(c->unused.items[1], "mta.route.to");
-    assert_string_equal(c->unused.items[2], "dns.servers");
-    config_free(c);
-}
-
 /* Each row fits its member; names are unique in their section; sections are known. */
 static void test_tables(void **state)
 {
@@ -634,7 +625,6 @@ int main(void)
         cmocka_unit_test(test_path),
         cmocka_unit_test(test_committed_files),
         cmocka_unit_test(test_example_is_read),
-        cmocka_unit_test(test_unused),
         cmocka_unit_test(test_tables),
     };
 
