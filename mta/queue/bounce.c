@@ -46,7 +46,7 @@ void bounce_free(struct bounce *b)
 }
 
 void bounce_add(struct bounce *b, const struct queue_rcpt *r, int code, struct str status,
-                struct str text, uint64_t now_ms)
+                struct str text, struct str remote, uint64_t now_ms)
 {
     if (b->dsn.nrcpts == b->room) {
         b->room = b->room ? b->room * 2 : BOUNCE_FIRST_RCPTS;
@@ -61,6 +61,7 @@ void bounce_add(struct bounce *b, const struct queue_rcpt *r, int code, struct s
         .status = arena_dup(&b->arena, status),
         .code = code,
         .diagnostic = arena_dup(&b->arena, str_first(text, DSN_TEXT_BYTES)),
+        .remote = arena_dup(&b->arena, remote),
         .last_try_s = (int64_t)(now_ms / 1000),
     };
 }

@@ -30,9 +30,10 @@ struct bounce *bounce_new(const struct queue_letter *about, const struct id *id,
                           struct str hostname, struct str to, uint64_t now_ms);
 void bounce_free(struct bounce *b); /* accepts NULL */
 
-/* `code` 0: no server said anything. `text` is the reply without its numbers. Copies all. */
+/* `code` 0: no server said anything. `text` is the reply without its numbers, `remote` who said
+ * it where that was not we. Copies all. */
 void bounce_add(struct bounce *b, const struct queue_rcpt *r, int code, struct str status,
-                struct str text, uint64_t now_ms);
+                struct str text, struct str remote, uint64_t now_ms);
 
 /* `original`: the first bytes of the letter, up to DSN_LETTER_BYTES and one more; "" where it
  * cannot be read. */

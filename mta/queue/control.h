@@ -13,7 +13,7 @@
  *   TRACE id                  {"id", "time", "box", "text"} a hop, letters about it too
  *   STATUS                    counters
  *
- * "state" is due, trying, later, held or no-road; "next_try" a time (RFC 3339) or null; "age"
+ * "state" is due, trying, later or held; "next_try" a time (RFC 3339) or null; "age"
  * in seconds. A peer that does not read is not written for: a listing goes on where it stood
  * when there is room again.
  */

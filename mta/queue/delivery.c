@@ -1,9 +1,12 @@
 #include "mta/queue/delivery.h"
 
+#include "base/ascii.h"
 #include "base/defer.h"
+#include "base/map.h"
 #include "mta/queue/outcome.h"
 #include "mta/queue/tell.h"
 #include "net/handover.h"
+#include "sys/clock.h"
 #include "sys/log.h"
 
 #include <stdlib.h>
@@ -12,12 +15,20 @@
 enum {
     WORDS_BYTES = 64,
     ATTEMPTS_A_CONNECTION = 2, /* one under way, the next one waiting for its end */
+    DOMAIN_BYTES = 255,
+};
+
+/* A domain that letters are on their way to, while they are. */
+struct destination {
+    unsigned n;
+    char name[DOMAIN_BYTES + 1]; /* lower case */
 };
 
 /* One hand-over of one letter. */
 struct attempt {
     struct list link;
-    struct delivery *delivery;
+    struct road *road;
+    struct destination *destination; /* NULL for what is here */
     struct queue_letter *letter;
     struct handover_job job;
     int file; /* for a peer that does not share the spool */
@@ -28,13 +39,23 @@ struct attempt {
     struct smtp_client_rcpt rcpts[];
 };
 
-struct delivery {
-    struct service *service;
-    struct handover *mda;
-    struct list attempts;
+/* To mda, or to send. */
+struct road {
+    struct delivery *delivery;
+    enum queue_road which;
+    const char *name; /* of the process at its end */
+    struct handover *to;
     unsigned n, max;
     struct timer *pause;
     bool paused, away;
+};
+
+struct delivery {
+    struct service *service;
+    struct road roads[QUEUE_ROADS];
+    struct list attempts;
+    struct map destinations; /* by name */
+    unsigned destination_max;
 };
 
 static void *must_alloc(void *p)
@@ -44,44 +65,90 @@ static void *must_alloc(void *p)
     return p;
 }
 
-/* ---- mda is away ---- */
+/* ---- somebody is away ---- */
 
 static void on_pause_over(void *arg)
 {
-    struct delivery *d = arg;
+    struct road *w = arg;
 
-    d->paused = false;
-    service_run(d->service);
+    w->paused = false;
+    service_run(w->delivery->service);
 }
 
-static void mda_is_away(struct delivery *d, const struct err *err)
+static void is_away(struct road *w, const struct err *err)
 {
-    if (!d->away)
-        log_event(LOG_WARN, NULL, "away", "mda does not take letters (%s): they wait",
+    if (!w->away)
+        log_event(LOG_WARN, NULL, "away", "%s does not take letters (%s): they wait", w->name,
                   err->code ? err->text : "it went in the middle");
-    d->away = true;
-    if (d->paused)
+    w->away = true;
+    if (w->paused)
         return;
-    d->paused = true;
-    timer_start(d->pause, DELIVERY_PAUSE_MS);
+    w->paused = true;
+    timer_start(w->pause, DELIVERY_PAUSE_MS);
 }
 
-static void mda_is_there(struct delivery *d)
+static void is_there(struct road *w)
 {
-    if (d->away)
-        log_event(LOG_INFO, NULL, "back", "mda takes letters again");
-    d->away = false;
+    if (w->away)
+        log_event(LOG_INFO, NULL, "back", "%s takes letters again", w->name);
+    w->away = false;
 }
 
 void delivery_hope(struct delivery *d)
 {
-    timer_stop(d->pause);
-    d->paused = false;
+    for (int i = 0; i < QUEUE_ROADS; i++) {
+        timer_stop(d->roads[i].pause);
+        d->roads[i].paused = false;
+    }
+}
+
+/* ---- destinations ---- */
+
+static struct str lower_name(char to[DOMAIN_BYTES + 1], struct str domain)
+{
+    domain = str_first(domain, DOMAIN_BYTES);
+    for (size_t i = 0; i < domain.n; i++)
+        to[i] = ascii_lower(domain.p[i]);
+    to[domain.n] = '\0';
+    return (struct str){to, domain.n};
+}
+
+/* There may be one more delivery to it. */
+static bool may_go(void *arg, struct str domain)
+{
+    const struct delivery *d = arg;
+    char name[DOMAIN_BYTES + 1];
+    const struct destination *at = map_get(&d->destinations, lower_name(name, domain));
+
+    return !at || at->n < d->destination_max;
+}
+
+static struct destination *destination_hold(struct delivery *d, struct str domain)
+{
+    char name[DOMAIN_BYTES + 1];
+    struct str key = lower_name(name, domain);
+    struct destination *at = map_get(&d->destinations, key);
+
+    if (!at) {
+        at = must_alloc(calloc(1, sizeof(*at)));
+        key = lower_name(at->name, domain);
+        map_put(&d->destinations, key, at);
+    }
+    at->n++;
+    return at;
+}
+
+static void destination_release(struct delivery *d, struct destination *at)
+{
+    if (!at || --at->n > 0)
+        return;
+    map_remove(&d->destinations, str_c(at->name));
+    free(at);
 }
 
 /* ---- a hand-over ---- */
 
-/* Of XSPOOL's words mda is told what the bytes are, not where they came from. */
+/* Of XSPOOL's words the next process is told what the bytes are, not where they came from. */
 static void pass_words(struct attempt *t, struct str flags)
 {
     struct str word;
@@ -112,23 +179,43 @@ static ssize_t read_letter(struct handover_job *job, bool restart, char *to, siz
     uint64_t size;
 
     if (t->file < 0)
-        t->file = spool_read(t->delivery->service->spool, &t->letter->env.id, &size, NULL);
+        t->file =
+            spool_read(t->road->delivery->service->spool, &t->letter->env.id, &size, NULL);
     t->at = restart ? 0 : t->at;
     ssize_t n = t->file < 0 ? -1 : pread(t->file, to, room, (off_t)t->at);
     t->at += n > 0 ? (uint64_t)n : 0;
     return n;
 }
 
+/* Words of our own. */
+static struct result ours(struct smtp_reply r)
+{
+    return (struct result){.reply = r, .host = STR_LIT(""), .ip = STR_LIT(""), .said = true};
+}
+
 /* In vain, and no try: it is due again. What somebody deleted meanwhile ends here. */
 static void unanswered(struct outcome *o, uint32_t rcpt)
 {
+    struct result gone = ours(SMTP_REPLY(451, "4.3.0", "The delivery agent was away"));
+
     if (o->letter->deleted)
-        outcome_failed(o, rcpt, SMTP_REPLY(451, "4.3.0", "The delivery agent was away"));
+        outcome_failed(o, rcpt, &gone);
     else
         queue_put_back(o->service->queue, o->letter, rcpt);
 }
 
-/* A letter that takes mda down with it each time is not tried at this pace for ever. */
+static void answered(struct outcome *o, uint32_t rcpt, const struct result *r)
+{
+    if (smtp_reply_class(r->reply) == 2)
+        outcome_done(o, rcpt, r);
+    else if (smtp_reply_class(r->reply) == 5)
+        outcome_failed(o, rcpt, r);
+    else
+        outcome_later(o, rcpt, r);
+}
+
+/* A letter that takes that process down with it each time is not tried at this pace for ever.
+ */
 static bool counts_as_try(struct attempt *t)
 {
     bool handed = false;
@@ -143,33 +230,35 @@ static bool counts_as_try(struct attempt *t)
 
 static void attempt_end(struct attempt *t)
 {
-    struct queue_letter *l = t->letter;
+    const struct result ended =
+        ours(SMTP_REPLY(451, "4.3.0", "The delivery agent ended while it had the letter"));
     bool counts = counts_as_try(t);
     struct outcome o;
+    struct arena a;
 
-    outcome_begin(&o, t->delivery->service, l);
+    arena_init(&a);
+    outcome_begin(&o, t->road->delivery->service, t->letter);
     for (size_t i = 0; i < t->tx.nrcpts; i++) {
         const struct smtp_client_rcpt *r = &t->rcpts[i];
+        struct result said = ours(r->reply);
 
-        if (r->phase != SMTP_PHASE_ANSWERED && !counts)
-            unanswered(&o, t->numbers[i]);
-        else if (r->phase != SMTP_PHASE_ANSWERED)
-            outcome_later(
-                &o, t->numbers[i],
-                SMTP_REPLY(451, "4.3.0", "The delivery agent ended while it had the letter"));
-        else if (smtp_reply_class(r->reply) == 2)
-            outcome_done(&o, t->numbers[i], r->reply);
-        else if (smtp_reply_class(r->reply) == 5)
-            outcome_failed(&o, t->numbers[i], r->reply);
+        if (r->phase == SMTP_PHASE_ANSWERED && t->road->which == QUEUE_FAR)
+            said = result_parse(r->reply, &a);
+        if (r->phase == SMTP_PHASE_ANSWERED)
+            answered(&o, t->numbers[i], &said);
+        else if (counts)
+            outcome_later(&o, t->numbers[i], &ended);
         else
-            outcome_later(&o, t->numbers[i], r->reply);
+            unanswered(&o, t->numbers[i]);
     }
     outcome_end(&o);
+    arena_done(&a);
 }
 
 static void attempt_free(struct attempt *t)
 {
-    t->delivery->n--;
+    t->road->n--;
+    destination_release(t->road->delivery, t->destination);
     list_remove(&t->link);
     close_fd(&t->file);
     free(t);
@@ -178,24 +267,25 @@ static void attempt_free(struct attempt *t)
 static void attempt_done(struct handover_job *job)
 {
     struct attempt *t = LIST_OF(job, struct attempt, job);
-    struct delivery *d = t->delivery;
+    struct delivery *d = t->road->delivery;
 
     if (job->err.code)
-        mda_is_away(d, &job->err);
+        is_away(t->road, &job->err);
     else
-        mda_is_there(d);
+        is_there(t->road);
     attempt_end(t);
     attempt_free(t);
     service_run(d->service);
     service_drained(d->service);
 }
 
-static void hand_over(struct delivery *d, struct queue_letter *l, const uint32_t *rcpts,
-                      size_t n)
+static void hand_over(struct road *w, struct queue_letter *l, const uint32_t *rcpts, size_t n)
 {
     struct attempt *t = must_alloc(calloc(1, sizeof(*t) + n * sizeof(struct smtp_client_rcpt)));
 
-    t->delivery = d;
+    t->road = w;
+    if (w->which == QUEUE_FAR)
+        t->destination = destination_hold(w->delivery, queue_domain(&l->rcpts[rcpts[0]]));
     t->letter = l;
     t->file = -1;
     memcpy(t->numbers, rcpts, n * sizeof(*rcpts));
@@ -213,41 +303,33 @@ static void hand_over(struct delivery *d, struct queue_letter *l, const uint32_t
                                       .size = l->env.size};
     pass_words(t, l->env.flags);
     t->job = (struct handover_job){.tx = &t->tx, .done = attempt_done, .read = read_letter};
-    list_append(&d->attempts, &t->link);
-    d->n++;
-    handover_submit(d->mda, &t->job);
+    list_append(&w->delivery->attempts, &t->link);
+    w->n++;
+    handover_submit(w->to, &t->job);
 }
 
-static void no_road(struct delivery *d, struct queue_letter *l, const uint32_t *rcpts, size_t n)
+static void run_road(struct road *w)
 {
-    struct outcome o;
-
-    outcome_begin(&o, d->service, l);
-    for (size_t i = 0; i < n; i++)
-        outcome_later(
-            &o, rcpts[i],
-            (struct smtp_reply){0, STR("4.4.0"), STR("there is no road to other servers yet")});
-    outcome_end(&o);
-}
-
-void delivery_run(struct delivery *d)
-{
+    struct delivery *d = w->delivery;
     uint32_t rcpts[DELIVERY_RCPTS];
     struct queue_letter *l;
     size_t n;
 
-    while (!d->paused && !d->service->draining && d->n < d->max &&
-           (l = queue_take(d->service->queue, rcpts, DELIVERY_RCPTS, &n))) {
-        if (l->rcpts[rcpts[0]].local)
-            hand_over(d, l, rcpts, n);
-        else
-            no_road(d, l, rcpts, n);
-    }
+    while (!w->paused && !d->service->draining && w->n < w->max &&
+           (l = queue_take(d->service->queue, w->which, w->which == QUEUE_FAR ? may_go : NULL,
+                           d, rcpts, DELIVERY_RCPTS, &n)))
+        hand_over(w, l, rcpts, n);
+}
+
+void delivery_run(struct delivery *d)
+{
+    for (int i = 0; i < QUEUE_ROADS; i++)
+        run_road(&d->roads[i]);
 }
 
 bool delivery_idle(const struct delivery *d)
 {
-    return d->n == 0;
+    return d->roads[QUEUE_LOCAL].n == 0 && d->roads[QUEUE_FAR].n == 0;
 }
 
 struct journal_settle *delivery_delete(struct service *s, struct queue_letter *l)
@@ -270,31 +352,65 @@ struct journal_settle *delivery_delete(struct service *s, struct queue_letter *l
 
 /* ---- life ---- */
 
+static void open_road(struct delivery *d, enum queue_road which, const char *name,
+                      unsigned connections, uint64_t deadline_ms)
+{
+    struct service *s = d->service;
+    struct road *w = &d->roads[which];
+    DEFER(free_mem) char *path = NULL;
+
+    if (asprintf(&path, "%s/%s.sock", s->program->config->run_dir, name) < 0)
+        abort();
+    w->delivery = d;
+    w->which = which;
+    w->name = name;
+    w->pause = timer_new(s->loop, on_pause_over, w);
+    w->to =
+        handover_new(s->loop, path, true, s->settings->smtp.hostname, connections, deadline_ms);
+}
+
+static uint64_t send_deadline_ms(const struct config *c)
+{
+    return (uint64_t)c->limits.send_seconds * 1000 + DELIVERY_SEND_SPARE_MS;
+}
+
 struct delivery *delivery_new(struct service *s)
 {
     const struct config *c = s->program->config;
     struct delivery *d = must_alloc(calloc(1, sizeof(*d)));
-    DEFER(free_mem) char *path = NULL;
+    uint8_t secret[MAP_SECRET_BYTES];
 
-    if (asprintf(&path, "%s/mda.sock", c->run_dir) < 0)
-        abort();
+    random_bytes(secret, sizeof(secret));
+    map_init(&d->destinations, secret);
     d->service = s;
-    d->max = ATTEMPTS_A_CONNECTION * c->limits.delivery_connections;
     list_init(&d->attempts);
-    d->pause = timer_new(s->loop, on_pause_over, d);
-    d->mda = handover_new(s->loop, path, true, s->settings->smtp.hostname,
-                          c->limits.delivery_connections,
-                          (uint64_t)c->limits.delivery_seconds * 1000);
+    open_road(d, QUEUE_LOCAL, "mda", c->limits.delivery_connections,
+              (uint64_t)c->limits.delivery_seconds * 1000);
+    open_road(d, QUEUE_FAR, "send", c->limits.send_connections, send_deadline_ms(c));
+    d->roads[QUEUE_LOCAL].max = ATTEMPTS_A_CONNECTION * c->limits.delivery_connections;
+    d->roads[QUEUE_FAR].max = c->limits.send_connections;
+    d->destination_max = c->limits.send_connections_per_destination;
     return d;
+}
+
+void delivery_reload(struct delivery *d)
+{
+    const struct config *c = d->service->program->config;
+
+    handover_set_deadline(d->roads[QUEUE_FAR].to, send_deadline_ms(c));
+    d->destination_max = c->limits.send_connections_per_destination;
 }
 
 void delivery_free(struct delivery *d)
 {
     if (!d)
         return;
-    handover_free(d->mda);
+    for (int i = 0; i < QUEUE_ROADS; i++)
+        handover_free(d->roads[i].to);
     LIST_EACH(&d->attempts, at)
     attempt_free(LIST_OF(at, struct attempt, link));
-    timer_free(d->pause);
+    for (int i = 0; i < QUEUE_ROADS; i++)
+        timer_free(d->roads[i].pause);
+    map_done(&d->destinations);
     free(d);
 }

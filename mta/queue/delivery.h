@@ -1,15 +1,17 @@
 /*
- * delivery - from the queue to mda, and what its answers mean.
+ * delivery - from the queue to mda and to send, and what their answers mean.
  *
  *   due ─ queue_take ─▶ a hand-over of at most DELIVERY_RCPTS recipients
  *
  *   2xx         done
  *   4xx         later, until its life is over
  *   5xx         failed: a bounce, or the postmaster hears of it, or nobody
- *   no answer   mda is away: again soon, and no attempt
+ *   no answer   that process is away: again soon, and no attempt
  *
- * Recipients elsewhere have no road yet: they are put off like a 4xx, and so wait in the queue
- * until their life ends.
+ * For those who are here all recipients go together; for others those of one domain do, and a
+ * domain has a few deliveries at once (limits.send_connections_per_destination), so that a slow
+ * one leaves the rest to the others. send has a deadline for a whole delivery and always
+ * answers: we wait longer than it does, and so never send twice out of impatience.
  *
  * What ended is handed to the journal and leaves memory at once, except recipients whose bounce
  * is being written: they count as being tried until it is durable, and are tried again when it
@@ -23,6 +25,7 @@
 enum {
     DELIVERY_RCPTS = 100,    /* of one hand-over                                       */
     DELIVERY_PAUSE_MS = 200, /* after a hand-over that nobody took                     */
+    DELIVERY_SEND_SPARE_MS = 5 * 60 * 1000, /* that we wait longer than send works         */
     DELIVERY_BROKEN_MAX = 5, /* unanswered hand-overs of one letter; the next counts as a try */
 };
 
@@ -32,7 +35,8 @@ void delivery_free(struct delivery *d);
 
 /* Hands over as much as there are connections for. */
 void delivery_run(struct delivery *d);
-void delivery_hope(struct delivery *d); /* do not wait for mda any longer: look now */
+void delivery_reload(struct delivery *d);
+void delivery_hope(struct delivery *d); /* do not wait for anybody any longer: look now */
 bool delivery_idle(const struct delivery *d);
 
 /* Takes the letter out of the queue, as far as nobody is trying it: the rest ends with that

@@ -9,8 +9,6 @@ static const char *state_of(const struct queue_letter *l, const struct queue_rcp
         return "trying";
     if (l->env.held)
         return "held";
-    if (!r->local && r->tries)
-        return "no-road";
     return r->state == QUEUE_DUE ? "due" : "later";
 }
 

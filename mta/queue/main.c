@@ -258,6 +258,7 @@ static int queue_reload(struct program *p, const struct config *old, struct err 
 {
     (void)old, (void)err;
     apply_config(service_of(p));
+    delivery_reload(service_of(p)->delivery);
     return 0;
 }
 

@@ -7,16 +7,17 @@
 
 #include <stdlib.h>
 
-enum { REPLY_BYTES = 600 }; /* kept of what was said */
+enum { REPLY_BYTES = 600, WORDS_BYTES = 1200 }; /* kept of what was said; with the host */
 
 /* A recipient that ends without delivery; its words wait until we know who hears of it. */
 struct failure {
     uint32_t rcpt;
     int code;
     const char *event;
-    char *words;     /* the whole reply ...            */
-    size_t text_at;  /* ... and where its text begins  */
-    char status[12]; /* "5.1.1"                        */
+    char *words;     /* the whole reply ...                */
+    struct str text; /* ... and of it what the server said */
+    char *remote;    /* who said it; NULL: we did          */
+    char status[12]; /* "5.1.1"                            */
 };
 
 /* A bounce on its way into the journal, with the recipients it is about. */
@@ -34,14 +35,21 @@ static void *must_alloc(void *p)
     return p;
 }
 
-/* Where its text begins. */
-static size_t words_of(struct buf *out, struct smtp_reply r)
+/* Where the text of the reply lies in the words. */
+struct span {
+    size_t at, n;
+};
+
+/* "550 5.1.1 No such user (mx.b.test[192.0.2.7])" */
+static struct span words_of(struct buf *out, const struct result *from)
 {
+    struct smtp_reply r = from->reply;
+
     if (r.code)
         buf_addf(out, "%d ", r.code);
     if (r.enhanced.n)
         buf_addf(out, "%.*s ", STR_ARGS(str_first(r.enhanced, 11)));
-    size_t text_at = out->n;
+    struct span text = {.at = out->n};
     for (size_t i = 0; i < r.text.n && out->n < REPLY_BYTES - 1; i++) {
         char c = r.text.p[i];
 
@@ -49,7 +57,11 @@ static size_t words_of(struct buf *out, struct smtp_reply r)
             c = ' ';
         buf_add_byte(out, c);
     }
-    return text_at;
+    text.n = out->n - text.at;
+    if (from->host.n)
+        buf_addf(out, " (%.*s%s%.*s%s)", STR_ARGS(from->host), from->ip.n ? "[" : "",
+                 STR_ARGS(from->ip), from->ip.n ? "]" : "");
+    return text;
 }
 
 void outcome_begin(struct outcome *o, struct service *s, struct queue_letter *l)
@@ -64,11 +76,11 @@ static struct journal_change *remember(struct outcome *o, uint32_t rcpt)
     return journal_settle_add(o->settle, o->letter->rcpts[rcpt].number);
 }
 
-void outcome_done(struct outcome *o, uint32_t rcpt, struct smtp_reply r)
+void outcome_done(struct outcome *o, uint32_t rcpt, const struct result *r)
 {
     struct buf words;
 
-    buf_init(&words, REPLY_BYTES);
+    buf_init(&words, WORDS_BYTES);
     words_of(&words, r);
     tell_delivered(o->service, o->letter, rcpt, buf_str(&words));
     buf_done(&words);
@@ -77,29 +89,33 @@ void outcome_done(struct outcome *o, uint32_t rcpt, struct smtp_reply r)
 }
 
 static void add_failure(struct outcome *o, uint32_t rcpt, const char *event,
-                        struct smtp_reply r)
+                        const struct result *r)
 {
     struct buf words;
+    struct span text;
 
     if (o->nfailures == o->room) {
         o->room = o->room ? o->room * 2 : 1;
         o->failures = must_alloc(realloc(o->failures, o->room * sizeof(struct failure)));
     }
     struct failure *f = &o->failures[o->nfailures++];
-    buf_init(&words, REPLY_BYTES);
-    *f = (struct failure){.rcpt = rcpt, .code = r.code, .event = event};
-    f->text_at = words_of(&words, r);
+    buf_init(&words, WORDS_BYTES);
+    *f = (struct failure){.rcpt = rcpt, .code = r->said ? r->reply.code : 0, .event = event};
+    text = words_of(&words, r);
     f->words = must_alloc(strdup(buf_c(&words)));
+    f->text = (struct str){f->words + text.at, text.n};
+    if (r->said && r->host.n)
+        f->remote = must_alloc(strndup(r->host.p, r->host.n));
     buf_done(&words);
-    snprintf(f->status, sizeof(f->status), "%.*s", STR_ARGS(str_first(r.enhanced, 11)));
+    snprintf(f->status, sizeof(f->status), "%.*s", STR_ARGS(str_first(r->reply.enhanced, 11)));
 }
 
-void outcome_failed(struct outcome *o, uint32_t rcpt, struct smtp_reply r)
+void outcome_failed(struct outcome *o, uint32_t rcpt, const struct result *r)
 {
     add_failure(o, rcpt, o->letter->deleted ? "deleted" : "bounced", r);
 }
 
-void outcome_later(struct outcome *o, uint32_t rcpt, struct smtp_reply r)
+void outcome_later(struct outcome *o, uint32_t rcpt, const struct result *r)
 {
     struct service *s = o->service;
     struct queue_rcpt *q = &o->letter->rcpts[rcpt];
@@ -115,7 +131,7 @@ void outcome_later(struct outcome *o, uint32_t rcpt, struct smtp_reply r)
     }
     random_bytes(&random, sizeof(random));
     uint64_t wait = schedule_wait_ms(&s->schedule, q->backoff + 1U, random);
-    buf_init(&words, REPLY_BYTES);
+    buf_init(&words, WORDS_BYTES);
     words_of(&words, r);
     queue_defer(s->queue, o->letter, rcpt, loop_now_ms(s->loop) + wait, buf_str(&words));
     tell_deferred(s, o->letter, rcpt, wait, buf_str(&words));
@@ -160,7 +176,7 @@ static void submit(struct service *s, struct queue_letter *l, struct journal_set
 static void free_failures(struct failure *f, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        free(f[i].words);
+        free(f[i].words), free(f[i].remote);
     free(f);
 }
 
@@ -272,8 +288,8 @@ static struct bounce *print_later(const struct outcome *o, const struct id *id, 
         const struct failure *f = &o->failures[i];
 
         if (bounce_to_whom(l, f->rcpt) != BOUNCE_NOBODY)
-            bounce_add(b, &l->rcpts[f->rcpt], f->code, str_c(f->status),
-                       str_c(f->words + f->text_at), now_ms);
+            bounce_add(b, &l->rcpts[f->rcpt], f->code, str_c(f->status), f->text,
+                       str_c(f->remote), now_ms);
     }
     return b;
 }

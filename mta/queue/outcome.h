@@ -5,7 +5,7 @@
 #define POSTA_QUEUE_OUTCOME_H
 
 #include "mta/queue/service.h"
-#include "smtp/reply.h"
+#include "smtp/result.h"
 
 /* The recipients of one try of one letter, gathered one by one. */
 struct outcome {
@@ -17,10 +17,11 @@ struct outcome {
 };
 
 void outcome_begin(struct outcome *o, struct service *s, struct queue_letter *l);
-void outcome_done(struct outcome *o, uint32_t rcpt, struct smtp_reply r);
+/* What mda answers has no host; what send tells has the one that said it, or that was tried. */
+void outcome_done(struct outcome *o, uint32_t rcpt, const struct result *r);
 /* Later, or failed when its life is over. */
-void outcome_later(struct outcome *o, uint32_t rcpt, struct smtp_reply r);
-void outcome_failed(struct outcome *o, uint32_t rcpt, struct smtp_reply r);
+void outcome_later(struct outcome *o, uint32_t rcpt, const struct result *r);
+void outcome_failed(struct outcome *o, uint32_t rcpt, const struct result *r);
 /* Hands all to the journal. The letter may be gone after it. */
 void outcome_end(struct outcome *o);
 

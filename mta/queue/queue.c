@@ -6,7 +6,7 @@
 enum { FIRST_SLOTS = 256, FIRST_HEAP = 256 };
 
 struct queue {
-    struct list all, ready, cursors;
+    struct list all, ready[QUEUE_ROADS], cursors;
     struct queue_letter **slots; /* by id, chained; a power of two of them */
     size_t nslots, count, nrcpts;
     struct queue_letter **heap; /* [1..nheap], the soonest first */
@@ -52,6 +52,7 @@ static void fill_rcpt(struct queue_letter *l, struct queue_rcpt *r,
     r->state = a->later ? QUEUE_LATER : QUEUE_DUE;
     set_reply(r, a->reply);
     l->ndue += !a->later;
+    l->nfar += !a->later && !a->local;
 }
 
 struct queue_letter *queue_letter_new(const struct queue_envelope *e,
@@ -66,7 +67,8 @@ struct queue_letter *queue_letter_new(const struct queue_envelope *e,
     char *at = (char *)l + fixed;
 
     list_init(&l->all);
-    list_init(&l->ready);
+    for (int i = 0; i < QUEUE_ROADS; i++)
+        list_init(&l->ready[i]);
     l->env = *e;
     l->env.mail.reverse_path = pack(&at, e->mail.reverse_path);
     l->env.mail.auth = pack(&at, e->mail.auth);
@@ -204,14 +206,18 @@ static uint64_t first_wake(const struct queue_letter *l)
 /* After anything changed: in line when somebody is due, in the heap for those that wait. */
 static void place(struct queue *q, struct queue_letter *l)
 {
-    bool in_line = l->ndue && !l->env.held, lined = !list_empty(&l->ready);
+    const uint32_t due[QUEUE_ROADS] = {l->ndue - l->nfar, l->nfar};
     uint64_t wake =
         l->env.held || l->nopen == l->ndue + l->ntrying ? UINT64_MAX : first_wake(l);
 
-    if (in_line && !lined)
-        list_append(&q->ready, &l->ready);
-    else if (!in_line && lined)
-        list_remove(&l->ready);
+    for (int i = 0; i < QUEUE_ROADS; i++) {
+        bool in_line = due[i] && !l->env.held, lined = !list_empty(&l->ready[i]);
+
+        if (in_line && !lined)
+            list_append(&q->ready[i], &l->ready[i]);
+        else if (!in_line && lined)
+            list_remove(&l->ready[i]);
+    }
     if (l->heap_at && l->wake_ms == wake)
         return;
     heap_remove(q, l);
@@ -225,7 +231,8 @@ struct queue *queue_new(void)
     struct queue *q = must_alloc(calloc(1, sizeof(*q)));
 
     list_init(&q->all);
-    list_init(&q->ready);
+    for (int i = 0; i < QUEUE_ROADS; i++)
+        list_init(&q->ready[i]);
     list_init(&q->cursors);
     return q;
 }
@@ -267,7 +274,8 @@ void queue_remove(struct queue *q, struct queue_letter *l)
     }
     slots_remove(q, l);
     heap_remove(q, l);
-    list_remove(&l->ready);
+    for (int i = 0; i < QUEUE_ROADS; i++)
+        list_remove(&l->ready[i]);
     list_remove(&l->all);
     q->count--;
     q->nrcpts -= l->nopen;
@@ -292,6 +300,7 @@ static void make_due(struct queue_letter *l, uint64_t now_ms)
         if (l->rcpts[i].state == QUEUE_LATER && l->rcpts[i].next_ms <= now_ms) {
             l->rcpts[i].state = QUEUE_DUE;
             l->ndue++;
+            l->nfar += !l->rcpts[i].local;
         }
 }
 
@@ -308,32 +317,79 @@ uint64_t queue_wake(struct queue *q, uint64_t now_ms)
 
 bool queue_has_due(const struct queue *q)
 {
-    return !list_empty(&q->ready);
+    return !list_empty(&q->ready[QUEUE_LOCAL]) || !list_empty(&q->ready[QUEUE_FAR]);
 }
 
-struct queue_letter *queue_take(struct queue *q, uint32_t *rcpts, size_t max, size_t *n)
+struct str queue_domain(const struct queue_rcpt *r)
 {
-    if (list_empty(&q->ready))
-        return NULL;
-    struct queue_letter *l = LIST_OF(q->ready.next, struct queue_letter, ready);
-    bool local = false;
+    size_t at = r->address.n;
 
-    *n = 0;
-    for (uint32_t i = 0; i < l->nrcpts && *n < max; i++) {
-        struct queue_rcpt *r = &l->rcpts[i];
+    while (at && r->address.p[at - 1] != '@')
+        at--;
+    return str_skip(r->address, at);
+}
 
-        if (r->state != QUEUE_DUE || (*n && r->local != local))
-            continue;
-        local = r->local;
-        r->state = QUEUE_TRYING;
-        rcpts[(*n)++] = i;
+/* The first of the due whose turn it may be, or nrcpts. */
+static uint32_t first_due(const struct queue_letter *l, enum queue_road road,
+                          bool (*may)(void *arg, struct str domain), void *arg)
+{
+    for (uint32_t i = 0; i < l->nrcpts; i++) {
+        const struct queue_rcpt *r = &l->rcpts[i];
+
+        if (r->state == QUEUE_DUE && r->local == (road == QUEUE_LOCAL) &&
+            (!may || may(arg, queue_domain(r))))
+            return i;
     }
-    assert(*n > 0);
-    l->ndue -= (uint32_t)*n;
-    l->ntrying += (uint32_t)*n;
-    list_remove(&l->ready); /* to the end of the line when there is more of it */
-    place(q, l);
-    return l;
+    return l->nrcpts;
+}
+
+static bool goes_with(const struct queue_rcpt *r, const struct queue_rcpt *first)
+{
+    if (r->state != QUEUE_DUE || r->local != first->local)
+        return false;
+    return r->local || str_eq_nocase(queue_domain(r), queue_domain(first));
+}
+
+static size_t take_from(struct queue_letter *l, uint32_t first, uint32_t *rcpts, size_t max)
+{
+    const struct queue_rcpt like = l->rcpts[first];
+    size_t n = 0;
+
+    for (uint32_t i = first; i < l->nrcpts && n < max; i++) {
+        if (!goes_with(&l->rcpts[i], &like))
+            continue;
+        l->rcpts[i].state = QUEUE_TRYING;
+        rcpts[n++] = i;
+    }
+    l->ndue -= (uint32_t)n;
+    l->nfar -= like.local ? 0 : (uint32_t)n;
+    l->ntrying += (uint32_t)n;
+    return n;
+}
+
+struct queue_letter *queue_take(struct queue *q, enum queue_road road,
+                                bool (*may)(void *arg, struct str domain), void *arg,
+                                uint32_t *rcpts, size_t max, size_t *n)
+{
+    struct list *line = &q->ready[road];
+    const struct queue_letter *passed = NULL;
+
+    for (unsigned i = 0; i < QUEUE_LOOK && !list_empty(line); i++) {
+        struct queue_letter *l = LIST_OF(line->next - road, struct queue_letter, ready);
+        uint32_t first = first_due(l, road, may, arg);
+
+        if (l == passed)
+            return NULL;
+        list_remove(&l->ready[road]); /* to the end of the line when there is more of it */
+        if (first < l->nrcpts)
+            *n = take_from(l, first, rcpts, max);
+        else if (!passed)
+            passed = l;
+        place(q, l);
+        if (first < l->nrcpts)
+            return l;
+    }
+    return NULL;
 }
 
 static struct queue_rcpt *tried(struct queue_letter *l, uint32_t rcpt)
@@ -347,10 +403,14 @@ static struct queue_rcpt *tried(struct queue_letter *l, uint32_t rcpt)
 
 void queue_put_back(struct queue *q, struct queue_letter *l, uint32_t rcpt)
 {
-    tried(l, rcpt)->state = QUEUE_DUE;
+    struct queue_rcpt *r = tried(l, rcpt);
+    enum queue_road road = r->local ? QUEUE_LOCAL : QUEUE_FAR;
+
+    r->state = QUEUE_DUE;
     l->ndue++;
-    if (!l->env.held && list_empty(&l->ready))
-        list_append(q->ready.next, &l->ready); /* before the first */
+    l->nfar += !r->local;
+    if (!l->env.held && list_empty(&l->ready[road]))
+        list_append(q->ready[road].next, &l->ready[road]); /* before the first */
     place(q, l);
 }
 
@@ -380,6 +440,7 @@ void queue_end(struct queue *q, struct queue_letter *l, uint32_t rcpt, enum queu
     assert(how == QUEUE_DONE || how == QUEUE_FAILED);
     l->ntrying -= r->state == QUEUE_TRYING;
     l->ndue -= r->state == QUEUE_DUE;
+    l->nfar -= r->state == QUEUE_DUE && !r->local;
     r->state = (uint8_t)how;
     l->nopen--;
     q->nrcpts--;

@@ -9,9 +9,10 @@
  *      │   queue_wake, queue_retry   ▼
  *      └────────────────────────── LATER
  *
- * A letter with DUE recipients stands in one line, first come first served; after its turn it
- * goes to the end. A letter whose recipients all wait stands in a heap by the moment of the
- * first. What a letter is made of lies in one block of memory; only the last reply has its own.
+ * A letter with DUE recipients stands in line, first come first served, in one line for those
+ * who are here and in another for those elsewhere; after its turn it goes to the end. A letter
+ * whose recipients all wait stands in a heap by the moment of the first. What a letter is made
+ * of lies in one block of memory; only the last reply has its own.
  */
 #ifndef POSTA_QUEUE_QUEUE_H
 #define POSTA_QUEUE_QUEUE_H
@@ -20,6 +21,11 @@
 #include "base/id.h"
 #include "base/list.h"
 #include "smtp/envelope.h"
+
+/* A letter with due recipients stands in the line of the one, of the other, or of both. */
+enum queue_road { QUEUE_LOCAL, QUEUE_FAR, QUEUE_ROADS };
+
+enum { QUEUE_LOOK = 1000 }; /* letters passed over in a line, before it is given up for now */
 
 enum queue_state { QUEUE_DUE, QUEUE_TRYING, QUEUE_LATER, QUEUE_DONE, QUEUE_FAILED };
 
@@ -57,12 +63,13 @@ struct queue_rcpt {
 };
 
 struct queue_letter {
-    struct list all, ready; /* in arrival's order; in the line of the due */
+    struct list all, ready[QUEUE_ROADS]; /* in arrival's order; in the lines of the due */
     struct queue_letter *same_hash;
     uint64_t row; /* in queue.db; 0 before the commit */
     uint64_t wake_ms;
     uint32_t heap_at;                      /* 0: not in the heap */
     uint32_t nrcpts, nopen, ndue, ntrying; /* open: neither DONE nor FAILED */
+    uint32_t nfar;                         /* of the due: elsewhere         */
     bool deleted;       /* somebody asked for it; what is being tried ends quietly */
     bool seen;          /* its file is there: recover.c's */
     uint8_t broken;     /* hand-overs that ended without an answer: delivery.c's */
@@ -93,9 +100,14 @@ size_t queue_count_recipients(const struct queue *q);
 uint64_t queue_wake(struct queue *q, uint64_t now_ms);
 bool queue_has_due(const struct queue *q);
 
-/* The next letter in line: up to `max` of its due recipients, all local or all not, are being
- * tried. NULL when none is due. */
-struct queue_letter *queue_take(struct queue *q, uint32_t *rcpts, size_t max, size_t *n);
+/* The next letter in that line: up to `max` of its due recipients, of those elsewhere all of
+ * one domain, are being tried. Where `may` is not NULL it says whether a domain has its turn
+ * now; letters without such go to the end of the line, unless there are more than QUEUE_LOOK of
+ * them. NULL when none has its turn. */
+struct queue_letter *queue_take(struct queue *q, enum queue_road road,
+                                bool (*may)(void *arg, struct str domain), void *arg,
+                                uint32_t *rcpts, size_t max, size_t *n);
+struct str queue_domain(const struct queue_rcpt *r); /* behind its "@" */
 /* No try after all: due again, in front of the line. */
 void queue_put_back(struct queue *q, struct queue_letter *l, uint32_t rcpt);
 void queue_defer(struct queue *q, struct queue_letter *l, uint32_t rcpt, uint64_t next_ms,

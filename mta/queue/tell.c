@@ -108,7 +108,7 @@ void tell_delivered(struct service *s, struct queue_letter *l, uint32_t rcpt, st
     s->delivered++;
     buf_init(&b, HOP_BYTES);
     buf_addf(&b, "to <%.*s>: %.*s", STR_ARGS(who(l, rcpt)), STR_ARGS(str_first(words, 500)));
-    tell(l, LOG_INFO, "mda", "delivered", buf_str(&b));
+    tell(l, LOG_INFO, l->rcpts[rcpt].local ? "mda" : "send", "delivered", buf_str(&b));
     buf_done(&b);
 }
 

@@ -55,8 +55,8 @@ def test_mailbox_gone(house):
     assert any("Subject: to nobody\n" in f.read_text() for f in house.letters("bob")), "the other recipient got it"
 
 
-def test_no_road_until_the_end_of_its_life(house):
-    """A letter for another domain waits, is shown as waiting, and comes back when its time is over."""
+def test_elsewhere_until_the_end_of_its_life(house):
+    """A letter for a domain that DNS says nothing of waits, and comes back when its time is over."""
     submit(house, ["someone@elsewhere.test"], "far away")
     m = report(house, "far away")
     recipient = list(m.iter_parts())[1].get_payload()[1]

@@ -45,7 +45,9 @@ static struct queue_letter *letter_of(uint64_t n, size_t locals, size_t others)
 
 static struct queue_letter *take(struct queue *q, size_t max, uint32_t *rcpts, size_t *n)
 {
-    return queue_take(q, rcpts, max, n);
+    struct queue_letter *l = queue_take(q, QUEUE_LOCAL, NULL, NULL, rcpts, max, n);
+
+    return l ? l : queue_take(q, QUEUE_FAR, NULL, NULL, rcpts, max, n);
 }
 
 static void a_letter_is_copied_whole(void **state)

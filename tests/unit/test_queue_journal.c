@@ -277,7 +277,7 @@ static struct id add_report(struct journal_settle *s, const struct queue_letter 
     clock_new_id(&e.id);
     s->bounce = bounce_new(about, &e.id, STR("mail.example.test"), STR("alice@example.test"),
                            e.arrived_ms);
-    bounce_add(s->bounce, &about->rcpts[0], 550, STR("5.1.1"), STR("no such user"),
+    bounce_add(s->bounce, &about->rcpts[0], 550, STR("5.1.1"), STR("no such user"), STR(""),
                e.arrived_ms);
     s->report = queue_letter_new(&e, &to, 1);
     return e.id;

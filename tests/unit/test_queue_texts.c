@@ -97,14 +97,14 @@ static void a_listing_shows_what_is_open(void **state)
         "\"reply\": "
         "\"\"}], "
         "\"held\": false, \"size\": 77, \"age\": 61}");
-    queue_take(q, rcpts, 2, &n);
-    queue_take(q, rcpts, 2, &n);
+    queue_take(q, QUEUE_LOCAL, NULL, NULL, rcpts, 2, &n);
+    queue_take(q, QUEUE_FAR, NULL, NULL, rcpts, 2, &n);
     queue_end(q, l, 0, QUEUE_DONE);
     queue_defer(q, l, 1, 5000 + 1000, STR("no \"road\""));
     buf_clear(&b);
     listing_letter(&b, l, &now, NULL);
     assert_null(strstr(buf_c(&b), "bob@"));
-    assert_non_null(strstr(buf_c(&b), "\"state\": \"no-road\", \"next_try\": \"2026-11-22T"));
+    assert_non_null(strstr(buf_c(&b), "\"state\": \"later\", \"next_try\": \"2026-11-22T"));
     assert_non_null(strstr(buf_c(&b), "\"reply\": \"no \\\"road\\\"\""));
     queue_hold(q, l, true);
     buf_clear(&b);
@@ -186,8 +186,10 @@ static struct str bounce_text(struct buf *out, enum smtp_ret ret, struct str ori
     struct id id = id_of(2);
     struct bounce *b = bounce_new(l, &id, STR("mail.example.test"), STR("a@d"), 1795384282000);
 
-    bounce_add(b, &l->rcpts[0], 550, STR("5.1.1"), STR("O03 \r\n\x1b[31m no"), 1795384282000);
-    bounce_add(b, &l->rcpts[1], 0, STR("4.4.7"), STR("its time is over"), 1795384282000);
+    bounce_add(b, &l->rcpts[0], 550, STR("5.1.1"), STR("O03 \r\n\x1b[31m no"), STR("mx.b.test"),
+               1795384282000);
+    bounce_add(b, &l->rcpts[1], 0, STR("4.4.7"), STR("its time is over"), STR(""),
+               1795384282000);
     queue_letter_free(l); /* the report needs nothing of it any more */
     buf_clear(out);
     bounce_print(out, b, original);
