@@ -498,7 +498,7 @@ def test_I29_logout_in_a_literal_and_a_reset_in_a_fetch(house):
 
 
 def sessions(posta):
-    return sum(p.get("sessions", 0) for p in posta.json("status")["processes"] if p["process"] == "posta-imapd")
+    return sum(p["counters"]["sessions"] for p in posta.json("status")["processes"] if p["process"] == "posta-imapd")
 
 
 def test_a_long_command_keeps_nobody_waiting(house):
