@@ -30,6 +30,7 @@ mda   { lmtp = {"127.0.0.1:$PLMTP"} }
 imapd { listen = {"127.0.0.1:$P143"}   listen_tls = {"127.0.0.1:$P993"} }
 pop3d { listen = {"127.0.0.1:$P110"}   listen_tls = {"127.0.0.1:$P995"} }
 lab    { clear_auth = true }
+dns    { servers = {"127.0.0.1@1"} }
 limits { connections_per_address = 20000   letter_bytes = "50M" }
 CONF
     posta init >/dev/null
