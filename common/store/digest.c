@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What clients ask for when they list letters, and what SEARCH looks at. In the order of
@@ -191,14 +192,8 @@ static int read_in_pieces(struct digest *d, int fd, bool all, struct lines_count
     return n < 0 ? err_os(err, "read a letter") : 0;
 }
 
-int digest_read(struct digest *d, int fd, uint64_t size, bool all, struct err *err)
+static void begin(struct digest *d)
 {
-    struct lines_count lines = {0};
-    ssize_t n;
-    int r = 0;
-
-    if (size > DIGEST_LETTER_BYTES)
-        return err_set(err, E_LIMIT, "a letter is longer than %d octets", DIGEST_LETTER_BYTES);
     if (!d->block && !(d->block = malloc(DIGEST_WHOLE_BYTES)))
         abort();
     buf_clear(&d->header);
@@ -206,6 +201,22 @@ int digest_read(struct digest *d, int fd, uint64_t size, bool all, struct err *e
     buf_clear(&d->bodystructure);
     buf_clear(&d->parts);
     arena_reset(&d->scratch);
+}
+
+static int too_long(struct err *err)
+{
+    return err_set(err, E_LIMIT, "a letter is longer than %d octets", DIGEST_LETTER_BYTES);
+}
+
+int digest_read(struct digest *d, int fd, uint64_t size, bool all, struct err *err)
+{
+    struct lines_count lines = {0};
+    ssize_t n;
+    int r = 0;
+
+    if (size > DIGEST_LETTER_BYTES)
+        return too_long(err);
+    begin(d);
     if (size >= DIGEST_WHOLE_BYTES) {
         r = read_in_pieces(d, fd, all, &lines, err);
     } else {
@@ -224,4 +235,45 @@ int digest_read(struct digest *d, int fd, uint64_t size, bool all, struct err *e
         (buf_failed(&d->envelope) || buf_failed(&d->bodystructure) || buf_failed(&d->parts)))
         r = err_set(err, E_LIMIT, "the structure of a letter is too large");
     return r;
+}
+
+/* One that the block does not hold. */
+static int read_long_head(struct digest *d, int fd, size_t n, struct err *err)
+{
+    struct buf head;
+    bool whole = false;
+    ssize_t got;
+
+    buf_init(&head, HEADER_BYTES);
+    do {
+        gather_head(&head, &whole, (struct str){d->block, n});
+        got = whole ? 0 : read_block(fd, d->block, DIGEST_WHOLE_BYTES);
+        n = got > 0 ? (size_t)got : 0;
+    } while (n);
+    print_header(d, buf_str(&head));
+    buf_done(&head);
+    return got < 0 ? err_os(err, "read a letter") : 0;
+}
+
+int digest_read_head(struct digest *d, int fd, struct err *err)
+{
+    begin(d);
+    ssize_t n = read_block(fd, d->block, DIGEST_HEAD_BYTES);
+    struct stat st;
+    struct str head = {d->block, n > 0 ? (size_t)n : 0};
+
+    if (n < 0)
+        return err_os(err, "read a letter");
+    if (head.n < DIGEST_HEAD_BYTES) {
+        print_header(d, head);
+        return 0;
+    }
+    if (fstat(fd, &st) < 0)
+        return err_os(err, "look at a letter");
+    if (st.st_size > DIGEST_LETTER_BYTES)
+        return too_long(err);
+    if (header_end(head) == head.n)
+        return read_long_head(d, fd, head.n, err);
+    print_header(d, head);
+    return 0;
 }

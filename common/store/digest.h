@@ -13,6 +13,7 @@
 
 enum {
     DIGEST_WHOLE_BYTES = 256 * 1024, /* read at once; longer letters in pieces of this */
+    DIGEST_HEAD_BYTES = 4096,        /* in which most heads end */
     DIGEST_TEXT_BYTES = 64 << 20,    /* of each result */
     DIGEST_LETTER_BYTES = 1 << 30,   /* longer ones are not read through: no letter, or a sparse
                                         file (F03) */
@@ -33,5 +34,7 @@ void digest_done(struct digest *d);
 /* The file from its first octet; `size` is what fstat() said. Without `all` only vsize and
  * crlf. */
 int digest_read(struct digest *d, int fd, uint64_t size, bool all, struct err *err);
+/* `header` alone, the same, of which only the head is read. */
+int digest_read_head(struct digest *d, int fd, struct err *err);
 
 #endif

@@ -158,7 +158,7 @@ static const char *const sql[INDEX_STATEMENTS] = {
     [SQL_LETTER_DROP] = "DELETE FROM message WHERE id = ?1",
     [SQL_HEADER_DROP] = "DELETE FROM header WHERE id = ?1",
     [SQL_SUMMARY_DROP] = "DELETE FROM summary WHERE id = ?1",
-    [SQL_HEADER_PUT] = "INSERT OR REPLACE INTO header (id, fields) SELECT id, ?2 FROM message"
+    [SQL_HEADER_PUT] = "INSERT OR IGNORE INTO header (id, fields) SELECT id, ?2 FROM message"
                        " WHERE id = ?1",
     [SQL_SUMMARY_PUT] = "INSERT OR REPLACE INTO summary (id, envelope, bodystructure, parts)"
                         " SELECT id, ?2, ?3, ?4 FROM message WHERE id = ?1",

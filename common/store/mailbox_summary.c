@@ -1,7 +1,8 @@
 /*
- * What the index does not know of a letter yet is found in its file, once for all that is kept,
- * gathered in memory, and written when the mailbox is given back or there is much of it. That
- * it is lost costs another reading and nothing else, so no error of writing is told.
+ * What the index does not know of a letter yet is found in its file, once for all that is kept
+ * (or in its head, where the usual fields are all that is asked for), gathered in memory, and
+ * written when the mailbox is given back or there is much of it. That it is lost costs another
+ * reading and nothing else, so no error of writing is told.
  */
 #include "store/boxfolder.h"
 
@@ -19,7 +20,7 @@ enum {
 
 struct kept_letter {
     uint32_t uid;
-    bool measured, dated, digested, crlf;
+    bool measured, dated, digested, headed, crlf; /* headed: of the text the header alone */
     uint64_t vsize;
     int64_t internaldate;
     size_t at; /* in text: header, envelope, bodystructure, parts, one behind the other */
@@ -96,12 +97,28 @@ static void keep_digest(struct mailbox_kept *kept, struct kept_letter *l)
     buf_add(&kept->text, buf_str(&d->parts));
 }
 
-static void fill_in(const struct digest *d, struct message *m)
+static void keep_header(struct mailbox_kept *kept, uint32_t uid)
+{
+    struct str header = buf_str(&kept->digest.header);
+    struct kept_letter *l = keep(kept, uid);
+
+    l->headed = true;
+    l->at = buf_str(&kept->text).n;
+    l->header = header.n;
+    buf_add(&kept->text, header);
+}
+
+static void fill_in_header(const struct digest *d, struct message *m)
 {
     struct str header = buf_str(&d->header);
 
     m->header_complete = header.n && header.p[0] == '+';
     m->header = str_skip(header, header.n ? 1 : 0);
+}
+
+static void fill_in(const struct digest *d, struct message *m)
+{
+    fill_in_header(d, m);
     m->envelope = buf_str(&d->envelope);
     m->bodystructure = buf_str(&d->bodystructure);
     m->parts = buf_str(&d->parts);
@@ -136,6 +153,19 @@ static bool find_date(struct mailbox *b, struct message *m)
 }
 
 enum { WANT_BLOBS = WANT_HEADER | WANT_ENVELOPE | WANT_BODYSTRUCTURE | WANT_PARTS };
+
+/* What a SEARCH looks at: the rest of the letter is read when somebody asks for it. */
+static int read_head(struct mailbox *b, int fd, struct message *m, struct err *err)
+{
+    struct mailbox_kept *kept = kept_of(b);
+    int r = digest_read_head(&kept->digest, fd, err);
+
+    if (r < 0)
+        return r;
+    fill_in_header(&kept->digest, m);
+    keep_header(kept, m->uid);
+    return 0;
+}
 
 static int read_file(struct mailbox *b, int fd, struct message *m, unsigned wanted,
                      unsigned missing, struct err *err)
@@ -185,7 +215,9 @@ int mailbox_find_out(struct mailbox *b, struct message *m, unsigned wanted, unsi
         return 0;
     arena_init(&a);
     int fd = mailbox_open_uid(b, m->uid, &a, &l, err);
-    int r = fd < 0 ? fd : read_file(b, fd, m, wanted, missing, err);
+    int r = fd < 0                   ? fd
+            : missing == WANT_HEADER ? read_head(b, fd, m, err)
+                                     : read_file(b, fd, m, wanted, missing, err);
     close_fd(&fd);
     arena_done(&a);
     if (r >= 0)
@@ -198,19 +230,26 @@ int mailbox_find_out(struct mailbox *b, struct message *m, unsigned wanted, unsi
 
 /* ---- writing ---- */
 
-static int put_blobs(struct mailbox *b, int64_t id, const struct kept_letter *k)
+static int put_header(struct mailbox *b, int64_t id, const struct kept_letter *k)
 {
-    struct str text = str_skip(buf_str(&b->kept->text), k->at);
     int r;
     struct db_stmt *s = index_statement(b->x, SQL_HEADER_PUT, &r, NULL);
 
     if (!s)
         return r;
     db_bind_int(s, 1, id);
-    db_bind_blob(s, 2, str_first(text, k->header));
-    if ((r = db_run(s, NULL)) < 0 || !(s = index_statement(b->x, SQL_SUMMARY_PUT, &r, NULL)))
+    db_bind_blob(s, 2, str_first(str_skip(buf_str(&b->kept->text), k->at), k->header));
+    return db_run(s, NULL);
+}
+
+static int put_summary(struct mailbox *b, int64_t id, const struct kept_letter *k)
+{
+    struct str text = str_skip(buf_str(&b->kept->text), k->at + k->header);
+    int r;
+    struct db_stmt *s = index_statement(b->x, SQL_SUMMARY_PUT, &r, NULL);
+
+    if (!s)
         return r;
-    text = str_skip(text, k->header);
     db_bind_int(s, 1, id);
     db_bind_blob(s, 2, str_first(text, k->envelope));
     text = str_skip(text, k->envelope);
@@ -259,8 +298,10 @@ static int put_all(struct mailbox *b)
         const struct kept_letter *k = &b->kept->letters[i];
         int64_t id = letter_id(b->here.row.id, k->uid);
 
-        if (k->digested)
-            r = put_blobs(b, id, k);
+        if (k->headed || k->digested)
+            r = put_header(b, id, k);
+        if (r == 0 && k->digested)
+            r = put_summary(b, id, k);
         if (r == 0 && k->measured)
             r = put_measure(b, id, k);
         if (r == 0 && k->dated)

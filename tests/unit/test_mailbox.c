@@ -701,6 +701,53 @@ static void finds_out_much(void **state)
     }
 }
 
+/* Of a head of any length: as when all of the letter is read, which happens only when more than
+ * the header is wanted, and leaves what is kept of the header as it is. */
+static void finds_out_headers_alone(void **state)
+{
+    static const size_t heads[] = {100,
+                                   DIGEST_HEAD_BYTES - 1,
+                                   DIGEST_HEAD_BYTES,
+                                   DIGEST_HEAD_BYTES + 1,
+                                   DIGEST_WHOLE_BYTES + DIGEST_HEAD_BYTES - 1,
+                                   DIGEST_WHOLE_BYTES + DIGEST_HEAD_BYTES,
+                                   2 * DIGEST_WHOLE_BYTES + 1};
+    enum { N = sizeof(heads) / sizeof(*heads) };
+    static const struct str want = STR_LIT("To: me\nSubject: x\n");
+    struct fixture *f = *state;
+    struct message m;
+    struct buf text;
+    char name[64];
+
+    buf_init(&text, 4 * DIGEST_WHOLE_BYTES);
+    for (size_t i = 0; i < N; i++) {
+        buf_clear(&text);
+        buf_add(&text, STR("To: me\n"));
+        while (buf_str(&text).n + 13 + 80 < heads[i])
+            buf_addf(&text, "X-A: %070zu\n", buf_str(&text).n);
+        buf_addf(&text, "X-A: %0*d\nSubject: x\n\n", (int)(heads[i] - buf_str(&text).n - 18),
+                 1);
+        assert_int_equal(buf_str(&text).n, heads[i]);
+        buf_addf(&text, "Cc: body\n%0*d\n", i % 2 ? DIGEST_HEAD_BYTES : 1, 1);
+        snprintf(name, sizeof(name), "new/%zu.a.host", i);
+        put(f, name, buf_c(&text));
+    }
+    for (unsigned look = 0; look < 4; look++) {
+        unsigned wanted = look < 2 ? WANT_HEADER : WANT_HEADER | WANT_ENVELOPE | WANT_SIZE;
+
+        begin(f, MAILBOX_READ);
+        assert_int_equal(mailbox_scan(f->b, NULL, 0, wanted, NULL), 0);
+        for (size_t i = 0; i < N; i++) {
+            assert_int_equal(mailbox_next(f->b, &m, NULL), 1);
+            assert_true(m.header_complete);
+            assert_true(str_eq(m.header, want));
+            assert_int_equal(m.envelope.n > 0, look >= 2);
+        }
+        end(f);
+    }
+    buf_done(&text);
+}
+
 static void header_that_is_too_long(void **state)
 {
     struct fixture *f = *state;
@@ -1097,6 +1144,7 @@ int main(void)
         T(finds_out_what_is_wanted),
         T(finds_out_structures),
         T(finds_out_much),
+        T(finds_out_headers_alone),
         T(header_that_is_too_long),
         cmocka_unit_test(keeps_the_usual_fields),
         T(files_that_change_meanwhile),
