@@ -10,6 +10,7 @@
 
 #include "base/defer.h"
 #include "imapd/print.h"
+#include "store/lines.h"
 
 #include <errno.h>
 
@@ -18,10 +19,12 @@ uint64_t wire_count(struct str in, bool crlf, char last)
     uint64_t n = in.n;
     const char *p = in.p, *end = in.p + in.n;
 
+    if (!crlf)
+        return n + lines_lf(in);
     while (p < end && (p = memchr(p, '\n', (size_t)(end - p)))) {
         char before = p > in.p ? p[-1] : last;
 
-        n += !crlf || before != '\r';
+        n += before != '\r';
         p++;
     }
     return n;
