@@ -35,7 +35,6 @@ enum {
 };
 #define MAILBOX_UID_MAX UINT32_C(0xfffffffe) /* then the folder takes no more letters (I32) */
 
-
 struct mailboxes *mailboxes_new(const char *state_dir, const char *run_dir,
                                 const char *hostname);
 void mailboxes_free(struct mailboxes *all);

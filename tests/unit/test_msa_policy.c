@@ -107,9 +107,7 @@ static void test_recipient(void **state)
 
 static void test_t20_offer(void **state)
 {
-    struct config c = {
-        .lab = {.clear_auth = false}
-    };
+    struct config c = {.lab = {.clear_auth = false}};
     struct smtp_server_config s = {.starttls = true};
 
     (void)state;

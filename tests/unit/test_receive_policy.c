@@ -79,9 +79,7 @@ static void test_sender(void **state)
 
 static void test_c13_offer(void **state)
 {
-    struct config c = {
-        .lab = {.clear_auth = false}
-    };
+    struct config c = {.lab = {.clear_auth = false}};
     struct smtp_server_config s = {.auth_mechanisms = STR("")};
 
     (void)state;
