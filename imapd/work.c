@@ -113,6 +113,7 @@ void step_abort(struct step *s)
     if (s->begun)
         mailbox_abort(s->w->box);
     s->begun = false;
+    s->run->own_upto = 0;
 }
 
 /* What was said since step_begin() is not true then. */
@@ -124,6 +125,7 @@ int step_end(struct step *s)
     int code = mailbox_end(s->w->box, &s->err);
     if (code < 0) {
         s->out->n = s->mark;
+        s->run->own_upto = 0;
         work_fail(s, code);
     }
     return code;

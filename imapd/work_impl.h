@@ -68,6 +68,7 @@ struct run {
     struct flags_text flags;
     struct quiet *quiet;
     unsigned nquiet, quiet_room;
+    uint64_t own_upto; /* changes of flags up to here are quiet or were told; 0: not known */
     struct {
         bool begun, scanned, told;
         uint64_t since, upto; /* mod-sequences */

@@ -15,9 +15,11 @@
 struct store {
     uint64_t unchangedsince;
     uint64_t modseq;        /* of the last portion */
+    uint64_t seen;          /* what has changed up to here is our own, or in `others` */
     struct uidset modified; /* left alone: changed after `unchangedsince` */
     struct uidset tell;     /* still to be told, of the last portion */
-    struct uidset foreign;  /* changed by others too, of the last portion */
+    struct uidset others;   /* of those to come, changed by others too */
+    struct uidset foreign;  /* the same, of the last portion */
 };
 
 static void store_done(void *state)
@@ -26,6 +28,7 @@ static void store_done(void *state)
 
     uidset_done(&st->modified);
     uidset_done(&st->tell);
+    uidset_done(&st->others);
     uidset_done(&st->foreign);
 }
 
@@ -35,6 +38,8 @@ static struct store *begin(struct step *s)
 
     st->unchangedsince =
         s->c->store.has_unchangedsince ? s->c->store.unchangedsince : UINT64_MAX;
+    st->seen = s->w->view.modseq;
+    s->run->own_upto = st->seen;
     s->run->state = st;
     s->run->state_done = store_done;
     return st;
@@ -47,23 +52,34 @@ static void take_portion(struct run *run, struct uidset *out)
     uidset_remove(&run->todo, 1, uidset_last(out));
 }
 
-/* Before their mod-sequence is written over. */
-static int look_for_foreign(struct step *s, struct store *st, const struct uidset *portion)
+/* Before their mod-sequence is written over. Rows that we have changed are not read again: with
+ * each portion there would be more of them. */
+static int look_for_others(struct step *s, struct store *st)
 {
     struct message m;
     int code;
 
-    uidset_clear(&st->foreign);
-    if (s->state.highestmodseq == s->w->view.modseq)
+    if (s->state.highestmodseq == st->seen)
         return 0;
-    code = mailbox_scan(s->w->box, portion, s->w->view.modseq, 0, &s->err);
+    s->run->own_upto = 0;
+    code = mailbox_scan(s->w->box, &s->run->todo, st->seen, 0, &s->err);
     if (code < 0)
         return code;
     while ((code = mailbox_next(s->w->box, &m, &s->err)) == 1)
-        if (m.modseq > st->modseq) /* later than our own of the portion before */
-            uidset_add(&st->foreign, m.uid, m.uid);
+        uidset_add(&st->others, m.uid, m.uid);
     mailbox_scan_end(s->w->box);
     return code;
+}
+
+/* What another program did behind our back has the transaction's mod-sequence too, and must be
+ * looked for then. */
+static void note_own(struct step *s, struct store *st)
+{
+    bool alone = !mailbox_refreshed(s->w->box);
+
+    st->seen = st->modseq - !alone;
+    if (s->run->own_upto)
+        s->run->own_upto = alone ? st->seen : 0;
 }
 
 static int change(struct step *s, struct store *st, struct uidset *portion)
@@ -72,10 +88,10 @@ static int change(struct step *s, struct store *st, struct uidset *portion)
     struct mailbox_flags flags;
     uint32_t upto = uidset_last(portion);
     uint64_t modseq = 0;
-    int code = look_for_foreign(s, st, portion);
+    int code = work_flags_of(s, &s->c->store.flags, s->c->store.how != STORE_REMOVE, &flags);
 
-    if (code == 0)
-        code = work_flags_of(s, &s->c->store.flags, s->c->store.how != STORE_REMOVE, &flags);
+    uidset_copy(&st->foreign, &st->others);
+    uidset_intersect(&st->foreign, portion);
     if (code == 0)
         code = mailbox_store(s->w->box, portion, s->c->store.how, flags, st->unchangedsince,
                              &modified, &modseq, &s->err);
@@ -84,6 +100,7 @@ static int change(struct step *s, struct store *st, struct uidset *portion)
         uidset_subtract(portion, &modified);
         st->modseq = modseq > s->state.highestmodseq ? modseq : s->state.highestmodseq;
         work_quiet(s->run, upto, st->modseq);
+        note_own(s, st);
     }
     uidset_done(&modified);
     return code;
@@ -94,6 +111,8 @@ static int change_portion(struct step *s, struct store *st)
     struct uidset portion = {0};
     int code = step_begin(s, MAILBOX_WRITE);
 
+    if (code == 0)
+        code = look_for_others(s, st);
     if (code == 0) {
         take_portion(s->run, &portion);
         code = change(s, st, &portion);

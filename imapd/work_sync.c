@@ -41,7 +41,8 @@ static int tell_changed(struct step *s)
 {
     struct message m;
     unsigned quiet = 0;
-    int more, code = mailbox_scan(s->w->box, &s->w->view.uids, s->run->sync.since, 0, &s->err);
+    uint64_t since = s->run->own_upto ? s->run->own_upto : s->run->sync.since;
+    int more, code = mailbox_scan(s->w->box, &s->w->view.uids, since, 0, &s->err);
 
     if (code < 0)
         return code;

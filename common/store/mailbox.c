@@ -326,6 +326,11 @@ int mailbox_refresh(struct mailbox *b, struct err *err)
     return mailbox_failed(b, boxfolder_take_all(&b->here, err));
 }
 
+bool mailbox_refreshed(const struct mailbox *b)
+{
+    return b->refreshed > 0;
+}
+
 int boxfolder_join(struct mailbox *b, struct str name, struct boxfolder **out, struct err *err)
 {
     DEFER(free_mem) char *folder = canonical(name, err);

@@ -137,6 +137,9 @@ struct mailbox_flags {
 int mailbox_store(struct mailbox *b, const struct uidset *uids, enum mailbox_store how,
                   struct mailbox_flags what, uint64_t unchangedsince, struct uidset *modified,
                   uint64_t *modseq, struct err *err);
+/* Has the transaction taken in what other programs changed since it began? That has the
+ * transaction's mod-sequence too. */
+bool mailbox_refreshed(const struct mailbox *b);
 /* The number of a keyword's bit. It gets a letter where it has none; E_LIMIT when all are
  * taken. Without `make`: E_NOT_FOUND. */
 int mailbox_keyword(struct mailbox *b, struct str word, bool make, uint32_t *bit,

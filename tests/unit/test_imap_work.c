@@ -332,6 +332,25 @@ static void test_many(void **state)
     assert_says(&f->c, "NOOP", "OK\n");
 }
 
+/* What others changed in a letter whose turn comes in a later transaction (RFC 3501 6.4.6), and
+ * in one that is not asked for. */
+static void test_many_of_others(void **state)
+{
+    enum { MANY = WORK_STORE_LETTERS + 4 };
+    struct fixture *f = *state;
+
+    put(f, MANY);
+    client_run(&f->c, "SELECT INBOX");
+    client_run(&f->d, "SELECT INBOX");
+    client_run(&f->d, "STORE 7,1002,1004 +FLAGS.SILENT (\\Draft)");
+    assert_says(&f->c, "STORE 1:1003 +FLAGS.SILENT (\\Seen)",
+                "* 7 FETCH (FLAGS (\\Recent \\Seen \\Draft))\n"
+                "* 1002 FETCH (FLAGS (\\Recent \\Seen \\Draft))\n"
+                "* 1004 FETCH (FLAGS (\\Recent \\Draft))\nOK\n");
+    assert_says(&f->c, "STORE 1:1003 -FLAGS.SILENT (\\Seen)", "OK\n");
+    assert_says(&f->c, "NOOP", "OK\n");
+}
+
 /* ---- EXPUNGE, COPY, MOVE ---- */
 
 static void test_expunge(void **state)
@@ -802,6 +821,7 @@ int main(void)
         CASE(test_keywords),
         CASE(test_unchangedsince),
         CASE(test_many),
+        CASE(test_many_of_others),
         CASE(test_expunge),
         CASE(test_uid_commands_tell_expunges),
         CASE(test_copy),
