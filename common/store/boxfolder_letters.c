@@ -204,13 +204,38 @@ int boxfolder_update(struct boxfolder *f, const struct letter_row *was,
     db_bind_int(s, 5, now->keywords);
     bind_modseq(s, 6, modseq);
     r = db_run(s, err);
-    if (r < 0)
-        return r;
+    if (r == 0)
+        boxfolder_count_flags(f, was, now->flags);
+    return r;
+}
+
+void boxfolder_count_flags(struct boxfolder *f, const struct letter_row *was, uint32_t flags)
+{
+    struct letter_row now = *was;
+
+    now.flags = flags;
     count(&f->row, was, -1);
-    struct letter_row counted = *was;
-    counted.flags = now->flags;
-    count(&f->row, &counted, 1);
-    return 0;
+    count(&f->row, &now, 1);
+}
+
+int boxfolder_update_flags(struct boxfolder *f, uint32_t first, uint32_t last,
+                           struct mailbox_flags keep, struct mailbox_flags set, struct err *err)
+{
+    uint64_t modseq;
+    int r = boxfolder_modseq(f, &modseq, err);
+    struct db_stmt *s = r == 0 ? index_statement(f->x, SQL_LETTERS_FLAGS, &r, err) : NULL;
+
+    if (!s)
+        return r;
+    db_bind_int(s, 1, letter_id(f->row.id, first));
+    db_bind_int(s, 2, letter_id(f->row.id, last));
+    db_bind_int(s, 3, FORM_INFO);
+    db_bind_int(s, 4, keep.flags);
+    db_bind_int(s, 5, set.flags);
+    db_bind_int(s, 6, keep.keywords);
+    db_bind_int(s, 7, set.keywords);
+    bind_modseq(s, 8, modseq);
+    return db_run(s, err);
 }
 
 static int drop(struct boxfolder *f, enum index_sql which, uint32_t uid, struct err *err)

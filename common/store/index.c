@@ -149,6 +149,9 @@ static const char *const sql[INDEX_STATEMENTS] = {
                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     [SQL_LETTER_SET] = "UPDATE message SET rest = ?2, form = ?3, flags = ?4, keywords = ?5,"
                        " modseq = ?6 WHERE id = ?1",
+    [SQL_LETTERS_FLAGS] =
+        "UPDATE message SET form = form | ?3, flags = (flags & ?4) | ?5,"
+        " keywords = (keywords & ?6) | ?7, modseq = ?8 WHERE id BETWEEN ?1 AND ?2",
     [SQL_LETTER_MEASURED] =
         "UPDATE message SET vsize = ?2, crlf = ?3 WHERE id = ?1 AND vsize IS NULL",
     [SQL_LETTER_DATED] =

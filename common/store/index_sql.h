@@ -29,6 +29,7 @@ enum index_sql {
     SQL_MEASURE_DROP,
     SQL_LETTER_ADD,
     SQL_LETTER_SET,
+    SQL_LETTERS_FLAGS, /* of a range of ids */
     SQL_LETTER_MEASURED,
     SQL_LETTER_DATED,
     SQL_LETTERS, /* rows of a range of ids */

@@ -183,6 +183,12 @@ int boxfolder_letters(struct boxfolder *f, uint32_t from, uint32_t to, struct ar
 int boxfolder_insert(struct boxfolder *f, const struct letter_row *l, struct err *err);
 int boxfolder_update(struct boxfolder *f, const struct letter_row *was,
                      const struct letter_row *now, struct err *err);
+/* The same in two steps, for neighbours whose names are made of their columns and whose flags
+ * all change: counts, a letter each, and then the rows. */
+void boxfolder_count_flags(struct boxfolder *f, const struct letter_row *was, uint32_t flags);
+int boxfolder_update_flags(struct boxfolder *f, uint32_t first, uint32_t last,
+                           struct mailbox_flags keep, struct mailbox_flags set,
+                           struct err *err);
 /* Row and what was kept of it; `expunged` is told by boxfolder_expunged(). */
 int boxfolder_remove(struct boxfolder *f, const struct letter_row *l, struct err *err);
 int boxfolder_expunged(struct boxfolder *f, const struct uidset *gone, struct err *err);
