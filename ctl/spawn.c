@@ -132,13 +132,20 @@ __attribute__((noreturn)) static void run(const struct spawn *s, pid_t superviso
     _exit(CANNOT_EXECUTE);
 }
 
+/* Until the child has its own, a signal to it would run the supervisor's handler, which tells
+ * the supervisor through a pipe that both have: ending a process that had just been started
+ * ended all of posta. So no signal comes in between; default_signals() lets them in again. */
 pid_t spawn_start(const struct spawn *s, struct err *err)
 {
-    pid_t me = getpid(), pid = fork();
+    pid_t me = getpid(), pid;
+    sigset_t all, before;
 
-    if (pid < 0)
-        return err_os(err, "start %s", s->name);
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid = fork();
     if (pid == 0)
         run(s, me);
-    return pid;
+    int code = pid < 0 ? err_os(err, "start %s", s->name) : 0;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return code < 0 ? code : pid;
 }

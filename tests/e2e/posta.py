@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -56,12 +57,15 @@ def until(condition, what, patience=PATIENCE):
 
 
 def free_ports(n):
-    """n different ones: each is held until all are chosen."""
+    """n different ones, below those that the system gives to who connects: nobody takes one before it is used."""
     with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.socket()) for _ in range(n)]
-        for s in held:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in held]
+        chosen = []
+        while len(chosen) < n:
+            s = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                s.bind(("127.0.0.1", random.randrange(10000, 32000)))
+                chosen.append(s.getsockname()[1])
+        return chosen
 
 
 def free_port():
