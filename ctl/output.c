@@ -3,7 +3,10 @@
 #include "base/utf8.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+enum { WRAP_COLUMNS_MIN = 20 }; /* narrower than this it is left to the terminal */
 
 struct table_row {
     struct table_row *next;
@@ -67,6 +70,41 @@ size_t output_width(struct str s)
         if (((unsigned char)s.p[i] & 0xc0) != 0x80)
             w++;
     return w;
+}
+
+size_t output_columns(int fd)
+{
+    struct winsize size;
+
+    return isatty(fd) && ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+/* The bytes of the first `columns` code points. */
+static struct str first_columns(struct str s, size_t columns)
+{
+    size_t n = 0;
+
+    for (size_t w = 0; n < s.n; n++)
+        if (((unsigned char)s.p[n] & 0xc0) != 0x80 && w++ == columns)
+            break;
+    return str_first(s, n);
+}
+
+void output_wrapped(struct buf *out, struct str s, size_t at, size_t indent, size_t columns)
+{
+    while (columns >= at + WRAP_COLUMNS_MIN && output_width(s) > columns - at) {
+        struct str line = first_columns(s, columns - at);
+        size_t n = line.n;
+
+        while (n && s.p[n] != ' ')
+            n--;
+        n = n ? n : line.n;
+        buf_add(out, str_first(s, n));
+        s = str_trim(str_skip(s, n));
+        buf_addf(out, "\n%*s", (int)indent, "");
+        at = indent;
+    }
+    buf_add(out, s);
 }
 
 void table_init(struct table *t, const char *const *heads)
@@ -208,4 +246,10 @@ void output_write(int fd, struct buf *b)
             return; /* nobody reads: `posta queue list | head` */
         buf_drop(b, (size_t)n);
     }
+}
+
+void output_some(int fd, struct buf *b)
+{
+    if (b->n >= OUTPUT_SOME_BYTES)
+        output_write(fd, b);
 }

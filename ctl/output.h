@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { TABLE_COLUMNS = 10, OUTPUT_BYTES = 256 * 1024 * 1024 };
+enum { TABLE_COLUMNS = 10, OUTPUT_BYTES = 256 * 1024 * 1024, OUTPUT_SOME_BYTES = 64 * 1024 };
 
 enum colour { PLAIN, GREEN, YELLOW, RED, BOLD, FAINT };
 
@@ -27,6 +27,12 @@ const char *output_end(enum colour c, bool on);
 void output_safe(struct buf *out, struct str s);
 /* Columns on a terminal: code points, of text that output_safe() made. */
 size_t output_width(struct str s);
+
+/* How many columns the terminal has; 0 where it is none: lines are as long as they are. */
+size_t output_columns(int fd);
+/* Text that output_safe() made, from column `at` on; where `columns` is not 0 it goes on in
+ * lines of its own from column `indent` on, broken at blanks. Ends without a newline. */
+void output_wrapped(struct buf *out, struct str s, size_t at, size_t indent, size_t columns);
 
 struct table {
     struct arena arena;
@@ -51,5 +57,7 @@ struct str output_moment(struct arena *a, uint64_t unix_ms);
 
 /* Writes all of it, also through short writes. */
 void output_write(int fd, struct buf *b);
+/* The same once there is much of it: for listings without end. */
+void output_some(int fd, struct buf *b);
 
 #endif

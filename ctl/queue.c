@@ -15,10 +15,8 @@ const struct args_option queue_change_options[] = {
     {NULL,    0,   NULL, NULL                        },
 };
 
-/* Asks the queue; the words of what went wrong are printed. Negative, or the number behind OK.
- */
-static int ask(struct cli *c, const char *command, void (*object)(void *, struct str),
-               void *arg, enum cli_status *status)
+int queue_ask(struct cli *c, const char *command, void (*object)(void *arg, struct str json),
+              void *arg, enum cli_status *status)
 {
     const struct config *config = cli_config(c);
     struct asking *a = NULL;
@@ -42,122 +40,38 @@ static int ask(struct cli *c, const char *command, void (*object)(void *, struct
     return rc;
 }
 
-/* ---- listing ---- */
+/* ---- JSON ---- */
 
-struct listing {
+struct array {
     struct cli *cli;
-    struct table table;
-    uint64_t letters, bytes;
+    bool begun;
 };
 
-/* {…}, {…}: what the queue said, as one array. */
+static void add_element(void *arg, struct str json)
+{
+    struct array *a = arg;
+
+    buf_add(&a->cli->out, a->begun ? STR(",\n") : STR("[\n"));
+    a->begun = true;
+    buf_add(&a->cli->out, json);
+    output_some(STDOUT_FILENO, &a->cli->out);
+}
+
+enum cli_status queue_ask_json(struct cli *c, const char *command)
+{
+    struct array a = {.cli = c};
+    enum cli_status status;
+
+    if (queue_ask(c, command, add_element, &a, &status) >= 0)
+        buf_add(&c->out, a.begun ? STR("\n]\n") : STR("[\n]\n"));
+    return status;
+}
+
 static void copy_json(void *arg, struct str json)
 {
     struct cli *c = arg;
 
-    if (c->out.n > 2)
-        buf_add(&c->out, STR(",\n"));
     buf_add(&c->out, json);
-}
-
-static enum cli_status ask_json(struct cli *c, const char *command)
-{
-    enum cli_status status;
-
-    buf_add(&c->out, STR("[\n"));
-    if (ask(c, command, copy_json, c, &status) < 0)
-        buf_clear(&c->out);
-    else
-        buf_add(&c->out, STR("\n]\n"));
-    return status;
-}
-
-static struct str sender_of(const struct json *letter)
-{
-    struct str s = json_text(letter, "sender");
-
-    return s.n ? s : STR("<>");
-}
-
-/* Seconds as a number, or what the queue says. */
-static struct str age_of(struct arena *a, const struct json *letter)
-{
-    return output_span(a, json_u64(letter, "age") * 1000);
-}
-
-static void list_letter(void *arg, struct str text)
-{
-    struct listing *l = arg;
-    struct arena *a = &l->cli->arena;
-    struct json *letter = json_parse(a, text);
-    const struct json *rcpts = json_get(letter, "recipients");
-    const struct json *r = rcpts ? rcpts->first : NULL;
-    bool first = true, held = json_true(letter, "held");
-
-    if (!letter)
-        return;
-    l->letters++;
-    l->bytes += json_u64(letter, "size");
-    do {
-        struct str state = held ? STR("held") : json_text(r, "state");
-        enum colour colour = held || str_eq(state, STR("later")) ? YELLOW : PLAIN;
-        struct str cells[] = {
-            first ? json_text(letter, "id") : STR(""),
-            first ? age_of(a, letter) : STR(""),
-            first ? output_size(a, json_u64(letter, "size")) : STR(""),
-            first ? sender_of(letter) : STR(""),
-            json_text(r, "address"),
-            state,
-            json_text(r, "next_try"),
-            json_text(r, "reply"),
-        };
-
-        table_add(&l->table, colour, cells);
-        first = false;
-        r = r ? r->next : NULL;
-    } while (r);
-}
-
-enum cli_status queue_list(struct cli *c, const struct args *args)
-{
-    static const char *const heads[] = {"ID",    ">AGE",     ">SIZE", "SENDER", "RECIPIENT",
-                                        "STATE", "NEXT TRY", "REPLY", NULL};
-    struct listing l = {.cli = c};
-    enum cli_status status;
-
-    (void)args;
-    if (c->json)
-        return ask_json(c, "LIST");
-    table_init(&l.table, heads);
-    if (ask(c, "LIST", list_letter, &l, &status) >= 0) {
-        if (table_rows(&l.table))
-            table_print(&l.table, &c->out, c->colour);
-        struct str size = output_size(&c->arena, l.bytes);
-
-        if (l.letters)
-            buf_addf(&c->out, "%llu letter%s, %.*s\n", (unsigned long long)l.letters,
-                     l.letters == 1 ? "" : "s", STR_ARGS(size));
-        else
-            buf_add(&c->out, STR("the queue is empty\n"));
-    }
-    table_done(&l.table);
-    return status;
-}
-
-int queue_list_all(const char *config_path)
-{
-    struct cli c = {.config_path = config_path, .colour = output_colour(STDOUT_FILENO)};
-    struct args none = {0};
-    int status;
-
-    arena_init(&c.arena);
-    buf_init(&c.out, OUTPUT_BYTES);
-    status = (int)queue_list(&c, &none);
-    output_write(STDOUT_FILENO, &c.out);
-    buf_done(&c.out);
-    arena_done(&c.arena);
-    config_free(c.config);
-    return status;
 }
 
 /* ---- one letter ---- */
@@ -242,7 +156,7 @@ enum cli_status queue_show(struct cli *c, const struct args *args)
     if (!good_id(c, args->words[0], &status))
         return status;
     command = arena_printf(&c->arena, "SHOW %s", args->words[0]).p;
-    ask(c, command, c->json ? copy_json : show_letter, c, &status);
+    queue_ask(c, command, c->json ? copy_json : show_letter, c, &status);
     if (c->json && c->out.n)
         buf_add_byte(&c->out, '\n');
     return status;
@@ -253,7 +167,7 @@ enum cli_status queue_show(struct cli *c, const struct args *args)
 static enum cli_status change_one(struct cli *c, const char *verb, const char *what, int *count)
 {
     enum cli_status status;
-    int rc = ask(c, arena_printf(&c->arena, "%s %s", verb, what).p, NULL, NULL, &status);
+    int rc = queue_ask(c, arena_printf(&c->arena, "%s %s", verb, what).p, NULL, NULL, &status);
 
     if (rc >= 0)
         *count += rc;
@@ -312,7 +226,7 @@ enum cli_status queue_delete(struct cli *c, const struct args *args)
 enum cli_status queue_flush(struct cli *c, const struct args *args)
 {
     enum cli_status status;
-    int n = ask(c, "FLUSH", NULL, NULL, &status);
+    int n = queue_ask(c, "FLUSH", NULL, NULL, &status);
 
     (void)args;
     if (n >= 0 && c->json)
@@ -360,9 +274,9 @@ enum cli_status queue_trace(struct cli *c, const struct args *args)
         return status;
     command = arena_printf(&c->arena, "TRACE %s", args->words[0]).p;
     if (c->json)
-        return ask_json(c, command);
+        return queue_ask_json(c, command);
     table_init(&j.table, heads);
-    if (ask(c, command, hop, &j, &status) >= 0) {
+    if (queue_ask(c, command, hop, &j, &status) >= 0) {
         if (table_rows(&j.table))
             table_print(&j.table, &c->out, c->colour);
         else

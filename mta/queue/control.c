@@ -23,6 +23,8 @@ struct control {
     enum control_state state;
     struct buf in, out;
     struct queue_cursor cursor;
+    struct arena arena; /* of the filter                   */
+    struct listing_filter filter;
     unsigned count;   /* of what was done or shown       */
     unsigned pending; /* operations in the journal       */
     struct id id;     /* SHOW, TRACE: of what            */
@@ -50,6 +52,7 @@ static void *control_make(void *arg, struct conn *c)
     buf_init(&ctl->out, CONTROL_ANSWER_BYTES);
     buf_init(&ctl->head, CONTROL_HEAD_BYTES);
     buf_init(&ctl->query.answer, TRACE_ANSWER_BYTES);
+    arena_init(&ctl->arena);
     ctl->service->sessions++;
     if (!conn_peer_cred(c, &uid, &pid) || (uid != 0 && uid != geteuid())) {
         buf_addf(&ctl->out, "ERR queue.ctl is for uid 0 and uid %u, not for uid %lld\n",
@@ -69,6 +72,7 @@ static void control_free(void *p)
     buf_done(&ctl->out);
     buf_done(&ctl->head);
     buf_done(&ctl->query.answer);
+    arena_done(&ctl->arena);
     free(ctl);
     s->sessions--;
     service_drained(s);
@@ -76,7 +80,8 @@ static void control_free(void *p)
 
 static struct listing_now now_of(struct service *s)
 {
-    return (struct listing_now){clock_wall_ms(), loop_now_ms(s->loop)};
+    return (struct listing_now){clock_wall_ms(), loop_now_ms(s->loop), delivery_ahead,
+                                s->delivery};
 }
 
 static void say_ok(struct control *ctl)
@@ -95,7 +100,11 @@ static void say_error(struct control *ctl, const char *why)
 
 static void cmd_list(struct control *ctl, struct str arg)
 {
-    (void)arg;
+    arena_reset(&ctl->arena);
+    if (!listing_filter_parse(arg, &ctl->arena, &ctl->filter)) {
+        say_error(ctl, "LIST takes to=WORD and from=WORD");
+        return;
+    }
     queue_cursor_start(ctl->service->queue, &ctl->cursor);
     ctl->count = 0;
     ctl->state = CONTROL_LISTING;
@@ -113,6 +122,8 @@ static void list_more(struct control *ctl)
             say_ok(ctl);
             return;
         }
+        if (!listing_wanted(&ctl->filter, l))
+            continue;
         listing_letter(&ctl->out, l, &now, NULL);
         buf_add_byte(&ctl->out, '\n');
         ctl->count++;
@@ -358,18 +369,18 @@ static void cmd_status(struct control *ctl, struct str arg)
 
 static const struct command {
     struct str name;
-    bool argument;
+    enum { NO_ARGUMENT, MAY_ARGUMENT, ARGUMENT } argument;
     void (*run)(struct control *ctl, struct str arg);
 } commands[] = {
-    {STR_LIT("LIST"),    false, cmd_list   },
-    {STR_LIT("SHOW"),    true,  cmd_show   },
-    {STR_LIT("RETRY"),   true,  cmd_retry  },
-    {STR_LIT("HOLD"),    true,  cmd_hold   },
-    {STR_LIT("RELEASE"), true,  cmd_release},
-    {STR_LIT("DELETE"),  true,  cmd_delete },
-    {STR_LIT("FLUSH"),   false, cmd_flush  },
-    {STR_LIT("TRACE"),   true,  cmd_trace  },
-    {STR_LIT("STATUS"),  false, cmd_status },
+    {STR_LIT("LIST"),    MAY_ARGUMENT, cmd_list   },
+    {STR_LIT("SHOW"),    ARGUMENT,     cmd_show   },
+    {STR_LIT("RETRY"),   ARGUMENT,     cmd_retry  },
+    {STR_LIT("HOLD"),    ARGUMENT,     cmd_hold   },
+    {STR_LIT("RELEASE"), ARGUMENT,     cmd_release},
+    {STR_LIT("DELETE"),  ARGUMENT,     cmd_delete },
+    {STR_LIT("FLUSH"),   NO_ARGUMENT,  cmd_flush  },
+    {STR_LIT("TRACE"),   ARGUMENT,     cmd_trace  },
+    {STR_LIT("STATUS"),  NO_ARGUMENT,  cmd_status },
 };
 
 static void run_line(struct control *ctl, struct str line)
@@ -384,10 +395,10 @@ static void run_line(struct control *ctl, struct str line)
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (!str_eq_nocase(name, commands[i].name))
             continue;
-        if (commands[i].argument == (arg.n > 0))
-            commands[i].run(ctl, arg);
+        if (commands[i].argument == (arg.n ? NO_ARGUMENT : ARGUMENT))
+            say_error(ctl, arg.n ? "no argument is wanted" : "which letter?");
         else
-            say_error(ctl, commands[i].argument ? "which letter?" : "no argument is wanted");
+            commands[i].run(ctl, arg);
         return;
     }
     say_error(ctl, "LIST, SHOW, RETRY, HOLD, RELEASE, DELETE, FLUSH, TRACE or STATUS");

@@ -2,8 +2,9 @@
  * control - queue.ctl: what `posta queue` and `posta trace` ask for. One command a line; the
  * answer is one JSON object a line and then "OK n" or "ERR text".
  *
- *   LIST                      {"id", "sender", "recipients": [{"address", "state", "next_try",
- *                             "reply"}], "held", "size", "age"}
+ *   LIST [to=WORD] [from=WORD] {"id", "sender", "recipients": [{"address", "state", "next_try",
+ *                             "why", "reply"}], "held", "size", "age"}; the words are addresses
+ *                             or domains in xtext (RFC 3461 4), from=<> for no sender
  *   SHOW id                   the same with "parent", "arrived", "flags", "tries", and "head":
  *                             the head of the letter
  *   RETRY id|*                due now
@@ -14,8 +15,8 @@
  *   STATUS                    counters
  *
  * "state" is due, trying, later or held; "next_try" a time (RFC 3339) or null; "age"
- * in seconds. A peer that does not read is not written for: a listing goes on where it stood
- * when there is room again.
+ * in seconds; "why" says in words what the recipient waits for. A peer that does not read is
+ * not written for: a listing goes on where it stood when there is room again.
  */
 #ifndef POSTA_QUEUE_CONTROL_H
 #define POSTA_QUEUE_CONTROL_H

@@ -123,6 +123,18 @@ static bool may_go(void *arg, struct str domain)
     return !at || at->n < d->destination_max;
 }
 
+void delivery_ahead(const void *delivery, const struct queue_rcpt *r, struct listing_ahead *out)
+{
+    const struct delivery *d = delivery;
+    const struct road *w = &d->roads[r->local ? QUEUE_LOCAL : QUEUE_FAR];
+    char name[DOMAIN_BYTES + 1];
+    const struct destination *at =
+        r->local ? NULL : map_get(&d->destinations, lower_name(name, queue_domain(r)));
+
+    *out = (struct listing_ahead){w->away, r->local ? "posta-mda" : "posta-mta-send",
+                                  at ? at->n : 0};
+}
+
 static struct destination *destination_hold(struct delivery *d, struct str domain)
 {
     char name[DOMAIN_BYTES + 1];

@@ -20,6 +20,7 @@
 #ifndef POSTA_QUEUE_DELIVERY_H
 #define POSTA_QUEUE_DELIVERY_H
 
+#include "mta/queue/listing.h"
 #include "mta/queue/service.h"
 
 enum {
@@ -42,5 +43,9 @@ bool delivery_idle(const struct delivery *d);
 /* Takes the letter out of the queue, as far as nobody is trying it: the rest ends with that
  * try. The settle is the caller's to submit; `l` may be gone. */
 struct journal_settle *delivery_delete(struct service *s, struct queue_letter *l);
+
+/* For listing.h. */
+void delivery_ahead(const void *delivery, const struct queue_rcpt *r,
+                    struct listing_ahead *out);
 
 #endif

@@ -40,7 +40,7 @@ struct span {
     size_t at, n;
 };
 
-/* "550 5.1.1 No such user (mx.b.test[192.0.2.7])" */
+/* "550 5.1.1 No such user (mx.b.test[192.0.2.7])"; "(at …" where the words are not its own */
 static struct span words_of(struct buf *out, const struct result *from)
 {
     struct smtp_reply r = from->reply;
@@ -59,8 +59,8 @@ static struct span words_of(struct buf *out, const struct result *from)
     }
     text.n = out->n - text.at;
     if (from->host.n)
-        buf_addf(out, " (%.*s%s%.*s%s)", STR_ARGS(from->host), from->ip.n ? "[" : "",
-                 STR_ARGS(from->ip), from->ip.n ? "]" : "");
+        buf_addf(out, " (%s%.*s%s%.*s%s)", from->said ? "" : "at ", STR_ARGS(from->host),
+                 from->ip.n ? "[" : "", STR_ARGS(from->ip), from->ip.n ? "]" : "");
     return text;
 }
 

@@ -57,6 +57,35 @@ static void columns_stand_below_each_other(void **state)
     buf_done(&b);
 }
 
+static void words_are_broken_at_blanks(void **state)
+{
+    static const struct {
+        const char *in;
+        size_t at, columns;
+        const char *want;
+    } rows[] = {
+        {"one two three four five six seven",                     4,  0,  "one two three four five six seven"     },
+        {"one two three four five six seven",                     4,  30, "one two three four five\n    six seven"},
+        {"one two three four five six seven",                     10, 37, "one two three four five six\n    seven"},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",           4,  30,
+         "aaaaaaaaaaaaaaaaaaaaaaaaaa\n    aaaaaaaaaaaaaaaaa"                                                      },
+        {"\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc one two three four b", 4,  24,
+         "\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc one two three\n    four b"                                             },
+        {"one two three four five six",                           30, 40, "one two three four five six"           }, /* no room */
+        {"",                                                      4,  30, ""                                      },
+    };
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 4096);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        buf_clear(&b);
+        output_wrapped(&b, str_c(rows[i].in), rows[i].at, 4, rows[i].columns);
+        assert_string_equal(buf_c(&b), rows[i].want);
+    }
+    buf_done(&b);
+}
+
 static void a_pipe_has_no_colour(void **state)
 {
     int ends[2];
@@ -93,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_could_drive_a_terminal_is_shown),
         cmocka_unit_test(columns_stand_below_each_other),
+        cmocka_unit_test(words_are_broken_at_blanks),
         cmocka_unit_test(a_pipe_has_no_colour),
         cmocka_unit_test(sizes_and_spans),
     };

@@ -78,7 +78,7 @@ static void a_listing_shows_what_is_open(void **state)
 {
     struct queue *q = queue_new();
     struct queue_letter *l = letter((struct smtp_mail){.reverse_path = STR_LIT("a\"b@d")}, 2);
-    struct listing_now now = {1795384281125 + 61999, 5000};
+    struct listing_now now = {1795384281125 + 61999, 5000, NULL, NULL};
     uint32_t rcpts[2];
     struct buf b;
     size_t n;
@@ -91,11 +91,9 @@ static void a_listing_shows_what_is_open(void **state)
         buf_c(&b),
         "{\"id\": \"01m82kw2150000000000001\", \"sender\": \"a\\\"b@d\", \"recipients\": ["
         "{\"address\": \"bob@example.test\", \"state\": \"due\", \"next_try\": null, "
-        "\"reply\": "
-        "\"\"}, "
+        "\"why\": \"waits for its turn\", \"reply\": \"\"}, "
         "{\"address\": \"x@elsewhere.test\", \"state\": \"due\", \"next_try\": null, "
-        "\"reply\": "
-        "\"\"}], "
+        "\"why\": \"waits for its turn\", \"reply\": \"\"}], "
         "\"held\": false, \"size\": 77, \"age\": 61}");
     queue_take(q, QUEUE_LOCAL, NULL, NULL, rcpts, 2, &n);
     queue_take(q, QUEUE_FAR, NULL, NULL, rcpts, 2, &n);
@@ -115,6 +113,136 @@ static void a_listing_shows_what_is_open(void **state)
     assert_non_null(strstr(buf_c(&b), "\"flags\": \"via=msa\""));
     queue_free(q);
     buf_done(&b);
+}
+
+static void a_recipient_waits_for_something(void **state)
+{
+    static const struct {
+        const char *reply;
+        uint64_t wait_ms;
+        const char *want;
+    } rows[] = {
+        {"450 4.7.1 greylisted (mx1.example.net[192.0.2.1])",           12 * 60000,
+         "next try in 12 min; mx1.example.net said: 450 4.7.1 greylisted"                                                           },
+        {"451 4.4.1 no connection in time (at mx.a.test[2001:db8::1])", 180000,
+         "waits: mx.a.test: 451 4.4.1 no connection in time; next try in 3 min"                                                     },
+        {"450 wait (a bit) (x.test)",                                   1000,       "next try in 1 s; x.test said: 450 wait (a bit)"},
+        {"451 4.4.3 no address",                                        3600000,    "next try in 1 h; 451 4.4.3 no address"         },
+        {"451 4.4.3 no ()",                                             5400000,    "next try in 1 h 30 min; 451 4.4.3 no ()"       },
+        {"(",                                                           0,          "next try in 0 s; ("                            },
+        {")",                                                           0,          "next try in 0 s; )"                            },
+        {"",                                                            59999,      "next try in 59 s"                              },
+    };
+    struct listing_now now = {1795384281125, 5000, NULL, NULL};
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 65536);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct queue *q = queue_new();
+        struct queue_letter *l = letter((struct smtp_mail){.reverse_path = STR_LIT("a@b")}, 1);
+        char want[300];
+        uint32_t rcpts[2];
+        size_t n;
+
+        queue_add(q, l);
+        queue_take(q, QUEUE_LOCAL, NULL, NULL, rcpts, 2, &n);
+        buf_clear(&b);
+        listing_letter(&b, l, &now, NULL);
+        assert_non_null(strstr(buf_c(&b), "\"why\": \"being tried now\""));
+        queue_defer(q, l, 0, 5000 + rows[i].wait_ms, str_c(rows[i].reply));
+        buf_clear(&b);
+        listing_letter(&b, l, &now, NULL);
+        snprintf(want, sizeof(want), "\"why\": \"%s\"", rows[i].want);
+        if (!strstr(buf_c(&b), want))
+            fail_msg("row %zu: %s", i, buf_c(&b));
+        queue_hold(q, l, true);
+        buf_clear(&b);
+        listing_letter(&b, l, &now, NULL);
+        assert_non_null(strstr(buf_c(&b), "\"why\": \"held by you\""));
+        queue_free(q);
+    }
+    buf_done(&b);
+}
+
+static void five_are_ahead(const void *arg, const struct queue_rcpt *r,
+                           struct listing_ahead *out)
+{
+    *out = *(const struct listing_ahead *)arg;
+    (void)r;
+}
+
+static void a_turn_is_waited_for(void **state)
+{
+    static const struct {
+        struct listing_ahead ahead;
+        const char *want;
+    } rows[] = {
+        {{false, "posta-mda", 0},      "\"waits for its turn\""                                },
+        {{false, "posta-mta-send", 1},
+         "\"waits for its turn: 1 letter to example.test under way\""                          },
+        {{false, "posta-mta-send", 5},
+         "\"waits for its turn: 5 letters to example.test under way\""                         },
+        {{true, "posta-mta-send", 5},  "\"waits for its turn: posta-mta-send does not answer\""},
+    };
+    struct queue_letter *l = letter((struct smtp_mail){.reverse_path = STR_LIT("a@b")}, 1);
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 65536);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct listing_now now = {1795384281125, 5000, five_are_ahead, &rows[i].ahead};
+
+        buf_clear(&b);
+        listing_letter(&b, l, &now, NULL);
+        if (!strstr(buf_c(&b), rows[i].want))
+            fail_msg("row %zu: %s", i, buf_c(&b));
+    }
+    queue_letter_free(l);
+    buf_done(&b);
+}
+
+static void letters_are_chosen(void **state)
+{
+    static const struct {
+        const char *filter;
+        bool good, wanted;
+    } rows[] = {
+        {"",                                true,  true },
+        {"to=bob@example.test",             true,  true },
+        {"to=EXAMPLE.test",                 true,  true },
+        {"to=ample.test",                   true,  false},
+        {"to=elsewhere.test",               true,  true },
+        {"to=bob",                          true,  false},
+        {"from=a@b",                        true,  true },
+        {"from=b",                          true,  true },
+        {"from=<>",                         true,  false},
+        {" from=a@b  to=x@Elsewhere.test ", true,  true },
+        {"from=c@b to=elsewhere.test",      true,  false},
+        {"to=a+20b",                        true,  false},
+        {"to=",                             false, false},
+        {"to=+2",                           false, false},
+        {"to=a to=b",                       false, false},
+        {"what=a",                          false, false},
+    };
+    struct queue_letter *l = letter((struct smtp_mail){.reverse_path = STR_LIT("a@b")}, 2);
+    struct queue_letter *bounce = letter((struct smtp_mail){.reverse_path = STR_LIT("")}, 1);
+    struct listing_filter f;
+    struct arena a;
+
+    (void)state;
+    arena_init(&a);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        bool good = listing_filter_parse(str_c(rows[i].filter), &a, &f);
+
+        if (good != rows[i].good || (good && listing_wanted(&f, l) != rows[i].wanted))
+            fail_msg("row %zu", i);
+    }
+    assert_true(listing_filter_parse(STR("from=<>"), &a, &f));
+    assert_true(listing_wanted(&f, bounce));
+    queue_letter_free(l);
+    queue_letter_free(bounce);
+    arena_done(&a);
 }
 
 /* ---- journeys ---- */
@@ -249,6 +377,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_found),
         cmocka_unit_test(a_listing_shows_what_is_open),
+        cmocka_unit_test(a_recipient_waits_for_something),
+        cmocka_unit_test(a_turn_is_waited_for),
+        cmocka_unit_test(letters_are_chosen),
         cmocka_unit_test(a_journey_becomes_an_object_a_hop),
         cmocka_unit_test(whom_a_failure_is_told),
         cmocka_unit_test(a_bounce_says_what_failed_and_returns_the_letter),
