@@ -13,6 +13,7 @@
 #include "spool/spool.h"
 
 #include "base/defer.h"
+#include "sys/fs.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -368,8 +369,9 @@ static int letter_check_top(struct letter *l)
 
 void letter_prepare(struct letter *l)
 {
-    if (l->state <= LETTER_FILE && !letter_check_top(l) && letter_write_out(l, STR("")) == 0)
-        sync_file_range(l->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    if (l->state <= LETTER_FILE && !letter_check_top(l) && letter_write_out(l, STR("")) == 0 &&
+        fs_start_flush(l->fd) < 0)
+        letter_fail(l, "sync");
 }
 
 int letter_commit(struct letter *l, struct str top, struct err *err)

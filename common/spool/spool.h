@@ -68,7 +68,7 @@ letter_size(const struct letter *l); /* of the file, LF line ends: text so far a
  * (E_NO_SPACE or -errno) the file is gone. Call once. */
 int letter_commit(struct letter *l, struct str top, struct err *err);
 /* Who commits several calls this for each of them first: the disk then works on all while the
- * first is waited for. It promises nothing, and letter_commit() tells what went wrong. Blocks
+ * first is waited for. It promises nothing; letter_commit() tells what went wrong here. Blocks
  * as that does; letter_add() is over. */
 void letter_prepare(struct letter *l);
 /* Unlinks in/ID if it is still this writer's. */

@@ -29,6 +29,7 @@
 #include "store/stage.h"
 #include "store/witness.h"
 #include "sys/clock.h"
+#include "sys/fs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -286,12 +287,12 @@ static void write_item(struct deliver *d, struct item *it, struct stage_block *b
 }
 
 /* The disk begins with all files of a batch, so that the flushes, one after another, wait for
- * what is done already. It promises nothing: what goes wrong is told by the flush. */
-static void start_flushing(const struct item *items, unsigned n)
+ * what is done already. It promises nothing, but what goes wrong here may be told only once. */
+static void start_flushing(struct deliver *d, struct item *items, unsigned n)
 {
     for (unsigned i = 0; i < n && n > 1; i++)
-        if (items[i].state == ITEM_STAGED)
-            sync_file_range(items[i].fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+        if (items[i].state == ITEM_STAGED && fs_start_flush(items[i].fd) < 0)
+            fail(d, &items[i], stage_os_error(&items[i].d->err, "flush the letter"));
 }
 
 /* A flush that failed is final: nobody knows what became of the bytes. */
@@ -416,7 +417,7 @@ static void stage_all(struct deliver *d, struct item *items, unsigned n)
             write_item(d, &items[i], &block);
     }
     give_block(d, &block);
-    start_flushing(items, n);
+    start_flushing(d, items, n);
     for (unsigned i = 0; i < n; i++)
         if (items[i].state == ITEM_STAGED)
             flush_item(d, &items[i]);

@@ -54,6 +54,13 @@ int fs_write_all(int fd, struct str bytes, struct err *err)
     return 0;
 }
 
+int fs_start_flush(int fd)
+{
+    if (sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE) == 0)
+        return 0;
+    return errno == ENOSYS || errno == EINVAL || errno == ESPIPE || errno == EPERM ? 0 : -1;
+}
+
 int fs_read_all(int fd, struct buf *to, struct err *err)
 {
     for (;;) {

@@ -28,6 +28,11 @@ int fs_write_all(int fd, struct str bytes, struct err *err);
 int fs_read_all(int fd, struct buf *to, struct err *err);
 int fs_read_file(const char *path, struct buf *to, struct err *err);
 
+/* The disk begins to write the file: a flush that follows waits for less. It promises nothing,
+ * but -1 with errno is as final as a flush's: a block that cannot be placed is thrown away, and
+ * the flush does not tell of it once more. 0 also where the system cannot do it. */
+int fs_start_flush(int fd);
+
 /* `name` in `dir` has these bytes, old or new ones whole, after any crash; durable after 0.
  * tmp ──write, fsync──▶ rename over name ──▶ fsync dir. A crash before the rename leaves
  * "name.tmp", which the next call writes over. */

@@ -87,6 +87,20 @@ ssize_t __wrap_writev(int fd, const struct iovec *parts, int n)
     return __real_writev(fd, parts, n);
 }
 
+/* No step: a delivery alone does without. */
+static int fail_start; /* of the n-th from here, 0 none */
+
+int __real_sync_file_range(int fd, off_t at, off_t n, unsigned flags);
+int __wrap_sync_file_range(int fd, off_t at, off_t n, unsigned flags);
+int __wrap_sync_file_range(int fd, off_t at, off_t n, unsigned flags)
+{
+    if (fail_start && --fail_start == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return __real_sync_file_range(fd, at, n, flags);
+}
+
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 int __wrap_fdatasync(int fd)
@@ -352,6 +366,24 @@ static ino_t ino_of(const struct fixture *f, const char *path)
 }
 
 /* Each step is durable before the next is made; the directories are flushed once for all. */
+/* The flush that follows need not tell it again. */
+static void x09_the_disk_tells_it_at_the_start(void **state)
+{
+    struct fixture *f = *state;
+    struct delivery v = to_alice(f), u = v, w = v;
+
+    v.id.text[ID_LETTERS - 1] = 'a';
+    u.id.text[ID_LETTERS - 1] = 'b';
+    w.id.text[ID_LETTERS - 1] = 'c';
+    fail_start = 2;
+    deliver_batch(f->d, (struct delivery *[]){&v, &u, &w}, 3);
+    assert_int_equal(v.result, 0);
+    assert_int_equal(u.result, -EIO);
+    assert_int_equal(w.result, 0);
+    assert_int_equal(deliver_one(f, &u), 0);
+    assert_false(u.again);
+}
+
 static void order_of_writes(void **state)
 {
     struct fixture *f = *state;
@@ -394,6 +426,7 @@ int main(void)
         DELIVER_TEST(x09_errors_at_each_call),
         DELIVER_TEST(x05_nothing_stays),
         DELIVER_TEST(x10_interrupted),
+        DELIVER_TEST(x09_the_disk_tells_it_at_the_start),
         DELIVER_TEST(order_of_writes),
     };
 

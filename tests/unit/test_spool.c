@@ -27,6 +27,7 @@ static struct {
     unsigned calls, syncs;
     bool prepare;      /* letters are prepared, then committed */
     unsigned prepared; /* how often the disk was asked to begin */
+    int fail_prepare;  /* errno of the next one               */
     int fail_sync;     /* errno of the next fsync             */
     int fail_write;    /* errno of the n-th write from here   */
     unsigned fail_write_in;
@@ -70,6 +71,11 @@ ssize_t write(int fd, const void *p, size_t n)
 int sync_file_range(int fd, off_t at, off_t n, unsigned flags)
 {
     io.prepared++;
+    if (io.fail_prepare) {
+        errno = io.fail_prepare;
+        io.fail_prepare = 0;
+        return -1;
+    }
     return (int)syscall(SYS_sync_file_range, fd, at, n, flags);
 }
 
@@ -363,6 +369,34 @@ static void preparing_begins_with_the_writing(void **state)
     assert_false(is_in(p, "in"));
 }
 
+/* What the disk says then it need not say again: a block without a place is thrown away. */
+static void X09_what_preparing_tells_is_final(void **state)
+{
+    static const int errors[] = {EIO, ENOSPC, EDQUOT}, unable[] = {ENOSYS, EINVAL, EPERM};
+    struct place *p = *state;
+    struct letter *l;
+
+    for (size_t i = 0; i < 3; i++) {
+        l = letter_new(p->s, &p->id);
+        letter_add(l, STR("abcde"));
+        io.fail_prepare = errors[i];
+        letter_prepare(l);
+        io.syncs = 0;
+        assert_int_equal(letter_commit(l, STR(""), &p->err), i ? E_NO_SPACE : -EIO);
+        assert_int_equal(io.syncs, 0);
+        assert_false(is_in(p, "in"));
+        letter_free(l);
+    }
+    for (size_t i = 0; i < 3; i++) { /* the flush will do */
+        l = letter_new(p->s, &p->id);
+        letter_add(l, STR("abcde"));
+        io.fail_prepare = unable[i];
+        letter_prepare(l);
+        assert_int_equal(letter_commit(l, STR(""), &p->err), 0);
+        letter_free(l);
+    }
+}
+
 static void X10_short_and_interrupted_writes_change_nothing(void **state)
 {
     static const size_t sizes[] = {4096, LETTER_MEMORY_BYTES + 777};
@@ -598,6 +632,7 @@ int main(void)
         SPOOL_TEST(X04_a_full_disk_leaves_nothing),
         SPOOL_TEST(X04_a_file_size_limit_is_met),
         SPOOL_TEST(preparing_begins_with_the_writing),
+        SPOOL_TEST(X09_what_preparing_tells_is_final),
         PREPARED_TEST(long_letters_stream),
         PREPARED_TEST(what_is_dropped_leaves_nothing),
         PREPARED_TEST(an_id_is_used_once),
