@@ -8,6 +8,7 @@
 #include "store_world.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 enum { STEPS_ENDED = 77 };
@@ -16,6 +17,29 @@ enum steps_mode { STEPS_RUN, STEPS_END, STEPS_FAIL };
 static enum steps_mode steps_mode;
 static int steps_left, steps_flushes;
 static int steps_no_links; /* what linkat() says; 0: it links */
+
+/* Two directories, as if they were on two file systems where `apart`; and what was done to
+ * them: unlinked in (U) and flushed (f) the one, flushed the other (t). */
+static struct {
+    ino_t from, to;
+    bool apart;
+    char done[64];
+} steps_dirs;
+
+static bool steps_in(int fd, ino_t dir)
+{
+    struct stat st;
+
+    return dir && fstat(fd, &st) == 0 && st.st_ino == dir;
+}
+
+static void steps_note(int fd, ino_t dir, char what)
+{
+    size_t n = strlen(steps_dirs.done);
+
+    if (steps_in(fd, dir) && n + 1 < sizeof(steps_dirs.done))
+        steps_dirs.done[n] = what;
+}
 
 /* true: the call fails */
 static bool steps_next(void)
@@ -37,11 +61,30 @@ static bool steps_next(void)
     }
 
 STEP(ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n))
-STEP(int, renameat, (int from, const char *old, int to, const char *new), (from, old, to, new))
 STEP(int, renameat2, (int from, const char *old, int to, const char *new, unsigned flags),
      (from, old, to, new, flags))
 STEP(int, mkdirat, (int at, const char *name, mode_t bits), (at, name, bits))
-STEP(int, unlinkat, (int at, const char *name, int flags), (at, name, flags))
+
+int __real_renameat(int from, const char *old, int to, const char *new);
+int __wrap_renameat(int from, const char *old, int to, const char *new);
+int __wrap_renameat(int from, const char *old, int to, const char *new)
+{
+    if (steps_next())
+        return -1;
+    if (steps_dirs.apart && steps_in(from, steps_dirs.from) && steps_in(to, steps_dirs.to)) {
+        errno = EXDEV;
+        return -1;
+    }
+    return __real_renameat(from, old, to, new);
+}
+
+int __real_unlinkat(int at, const char *name, int flags);
+int __wrap_unlinkat(int at, const char *name, int flags);
+int __wrap_unlinkat(int at, const char *name, int flags)
+{
+    steps_note(at, steps_dirs.from, 'U');
+    return steps_next() ? -1 : __real_unlinkat(at, name, flags);
+}
 
 int __real_linkat(int from, const char *old, int to, const char *new, int flags);
 int __wrap_linkat(int from, const char *old, int to, const char *new, int flags);
@@ -61,6 +104,8 @@ int __wrap_fsync(int fd);
 int __wrap_fsync(int fd)
 {
     steps_flushes++;
+    steps_note(fd, steps_dirs.from, 'f');
+    steps_note(fd, steps_dirs.to, 't');
     return steps_next() ? -1 : __real_fsync(fd);
 }
 

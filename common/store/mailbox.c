@@ -265,12 +265,15 @@ static void let_go(struct mailbox *b)
     b->x = NULL;
 }
 
+/* What letters were moved into is durable before what they were moved from. */
 static int save_all(struct mailbox *b, struct err *err)
 {
-    int r = boxfolder_save(&b->here, err);
+    int r = 0;
 
     for (struct boxfolder *f = b->joined; f && r == 0; f = f->next)
         r = boxfolder_save(f, err);
+    if (r == 0)
+        r = boxfolder_save(&b->here, err);
     if (r == 0 && !mailboxes_current(b->all, b->x))
         r = err_set(err, E_UNAVAILABLE, "the index of %s was begun anew by another",
                     b->maildir);

@@ -174,6 +174,15 @@ static int copy_bytes(int from, int to, struct err *err)
     return 0;
 }
 
+/* Of two file systems each is durable when it likes: the copy's name first, or a power cut could
+ * leave the letter in neither. */
+static int remove_moved(const struct copy *c, const char *old, struct err *err)
+{
+    if (fsync(c->to_dir) < 0)
+        return stage_os_error(err, "flush a folder");
+    return unlinkat(c->from_cur, old, 0) < 0 ? err_os(err, "remove a letter that was moved") : 0;
+}
+
 /* Where there can be no link: too many of them, or two file systems. */
 static int copy_file(struct copy *c, const char *old, const char *new, struct err *err)
 {
@@ -194,9 +203,7 @@ static int copy_file(struct copy *c, const char *old, const char *new, struct er
     if (r < 0)
         unlinkat(tmp, u.name, 0);
     close(u.fd);
-    if (r == 0 && c->move && unlinkat(c->from_cur, old, 0) < 0)
-        r = err_os(err, "remove a letter that was moved");
-    return r;
+    return r == 0 && c->move ? remove_moved(c, old, err) : r;
 }
 
 /* E_NOT_FOUND: it is not there under this name. */

@@ -189,6 +189,31 @@ static void without_links(void **state)
     }
 }
 
+/* A moved letter is durable in its new place before it goes from the old one. */
+static void order_of_flushes(void **state)
+{
+    struct fixture *f = *state;
+    struct stat from, to;
+
+    for (int apart = 0; apart <= 1; apart++) {
+        again(f);
+        four(f);
+        assert_int_equal(create(f, "a"), 0);
+        assert_int_equal(fstatat(f->w.fd, MAILDIR "/cur", &from, 0), 0);
+        assert_int_equal(fstatat(f->w.fd, MAILDIR "/.a/cur", &to, 0), 0);
+        memset(&steps_dirs, 0, sizeof(steps_dirs));
+        steps_dirs.from = from.st_ino;
+        steps_dirs.to = to.st_ino;
+        steps_dirs.apart = apart;
+        assert_string_equal(copy(f, "INBOX", 1, 2, "a", true), "1:2>1:2");
+        assert_string_equal(steps_dirs.done, apart ? "tUtUtf" : "tf");
+        memset(&steps_dirs, 0, sizeof(steps_dirs));
+        assert_string_equal(letters(f, "a"), "1:S 2:F:one ");
+        assert_string_equal(letters(f, "INBOX"), "3::two 4: ");
+        assert_int_equal(in_tmp(f, ".a"), 0);
+    }
+}
+
 static void quota(void **state)
 {
     struct fixture *f = *state;
@@ -455,6 +480,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_keyword_is_left, setup, teardown),
         cmocka_unit_test_setup_teardown(emailids_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(without_links, setup, teardown),
+        cmocka_unit_test_setup_teardown(order_of_flushes, setup, teardown),
         cmocka_unit_test_setup_teardown(quota, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(rename_inbox, setup, teardown),
