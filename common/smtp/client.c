@@ -49,6 +49,8 @@ void client_fail_said(struct smtp_client *s)
 
 void client_fail_protocol(struct smtp_client *s, const char *what)
 {
+    if (s->state == ENVELOPE)
+        client_doubt_answers(s);
     client_fail(s, (struct smtp_reply){451, STR("4.5.0"), str_c(what)});
 }
 
@@ -193,10 +195,12 @@ static void hear_starttls(struct smtp_client *s)
 }
 
 /* Nothing was asked: a server that says good-bye, or one that has lost its place. In the middle
- * of a letter a refusal is one of the letter. */
+ * of a letter, and before its last octet has left, a refusal is one of the letter. */
 static void hear_unasked(struct smtp_client *s)
 {
-    if (s->reply.code == 421 || (s->state == BODY && s->reply.code >= 400))
+    bool letter = s->state == BODY || (s->state == RESULT && s->accepted);
+
+    if (s->reply.code == 421 || (letter && s->reply.code >= 400))
         client_fail_said(s);
     else
         client_fail_protocol(s, "an answer came that nothing was asked for");

@@ -9,9 +9,10 @@
  *
  * Commands are pipelined where the peer said so (RFC 2920); to a peer that said XSPOOL, MAIL,
  * RCPT and XSPOOL leave in one write. No reply is credited to the wrong recipient: too many,
- * too few or too early replies end the session, and what was not answered is
- * left without a result. A reply counts as early until smtp_client_sent() has told that its
- * command left, so that has to be called before more is fed.
+ * too few or too early replies end the session, and what was not answered, or was in an
+ * envelope whose replies do not fit, is left without a result. A reply counts as early until
+ * smtp_client_sent() has told that its command left, so that has to be called before more is
+ * fed.
  */
 #ifndef POSTA_SMTP_CLIENT_H
 #define POSTA_SMTP_CLIENT_H

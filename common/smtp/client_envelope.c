@@ -27,6 +27,15 @@ void client_handed(struct smtp_client *s)
             s->tx->rcpts[i].phase = SMTP_PHASE_HANDED;
 }
 
+void client_doubt_answers(struct smtp_client *s)
+{
+    bool named = s->xspool && s->say.stage == END;
+
+    for (size_t i = 0; i < s->tx->nrcpts; i++)
+        if (s->tx->rcpts[i].phase == SMTP_PHASE_ANSWERED && !s->tx->rcpts[i].ours)
+            s->tx->rcpts[i].phase = named ? SMTP_PHASE_HANDED : SMTP_PHASE_START;
+}
+
 static void over(struct smtp_client *s, bool need_rset)
 {
     s->need_rset = need_rset;

@@ -96,6 +96,8 @@ void client_start(struct smtp_client *s);    /* s->tx */
 void client_say_more(struct smtp_client *s); /* as much of the envelope as may be said now */
 bool client_heard_all(const struct smtp_client *s);
 void client_handed(struct smtp_client *s);
+/* The replies do not fit the commands: which of them was whose is not known any more. */
+void client_doubt_answers(struct smtp_client *s);
 void client_hear_envelope(struct smtp_client *s);
 void client_hear_result(struct smtp_client *s);
 

@@ -174,13 +174,14 @@ static int copy_bytes(int from, int to, struct err *err)
     return 0;
 }
 
-/* Of two file systems each is durable when it likes: the copy's name first, or a power cut could
- * leave the letter in neither. */
+/* Of two file systems each is durable when it likes: the copy's name first, or a power cut
+ * could leave the letter in neither. */
 static int remove_moved(const struct copy *c, const char *old, struct err *err)
 {
     if (fsync(c->to_dir) < 0)
         return stage_os_error(err, "flush a folder");
-    return unlinkat(c->from_cur, old, 0) < 0 ? err_os(err, "remove a letter that was moved") : 0;
+    return unlinkat(c->from_cur, old, 0) < 0 ? err_os(err, "remove a letter that was moved")
+                                             : 0;
 }
 
 /* Where there can be no link: too many of them, or two file systems. */

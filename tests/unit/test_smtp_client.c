@@ -233,6 +233,32 @@ static void o06_answer_before_the_last_octet_left(void **state)
     }
 }
 
+/* Who refuses a letter need not wait for its last octet; who takes it must. */
+static void a_refusal_before_the_last_octet_left(void **state)
+{
+    static const char *const says[] = {"220 mx\r\n", "250-mx\r\n250 PIPELINING\r\n",
+                                       "250 ok\r\n250 ok\r\n354 go\r\n"};
+    struct smtp_client_config config = {.hostname = STR("me")};
+    struct smtp_client_rcpt rcpt = {.rcpt.forward_path = STR("a@d")};
+    struct smtp_transaction tx = {.mail.reverse_path = STR(""), .rcpts = &rcpt, .nrcpts = 1};
+    struct smtp_client *c = smtp_client_new(&config);
+
+    (void)state;
+    smtp_client_begin(c, &tx);
+    for (int i = 0; i < 3; i++) {
+        smtp_client_feed(c, str_c(says[i]));
+        smtp_client_next(c);
+        smtp_client_sent(c, smtp_client_output(c).n);
+    }
+    smtp_client_body(c, STR("hi\n"), true);
+    smtp_client_sent(c, 1);
+    smtp_client_feed(c, STR("552 5.3.4 too large\r\n"));
+    assert_int_equal(smtp_client_next(c), SMTP_CLIENT_CLOSE);
+    assert_int_equal(smtp_client_error(c).code, 552);
+    assert_true(smtp_client_error_said(c));
+    smtp_client_free(c);
+}
+
 /* A thousand recipients are said in pieces, none twice, none left out. */
 static void many_recipients(void **state)
 {
@@ -332,6 +358,7 @@ int main(void)
         cmocka_unit_test(a_long_reply_is_kept_short),
         cmocka_unit_test(a_body_waits_for_the_peer),
         cmocka_unit_test(o06_answer_before_the_last_octet_left),
+        cmocka_unit_test(a_refusal_before_the_last_octet_left),
         cmocka_unit_test(many_recipients),
         cmocka_unit_test(rcpt_parameters),
         cmocka_unit_test(keywords),
