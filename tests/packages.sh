@@ -1,21 +1,24 @@
 #!/bin/sh
-# packages.sh run|check - installs what building (run) and testing (check) need, where it is missing. Debian 12.
+# packages.sh run|network|check - installs what building (run), the demo network without Docker (network) and testing (check) need, where it is
+# missing. Debian 12.
 set -eu
 build="gcc libc6-dev meson ninja-build pkg-config libuv1-dev libssl-dev libsqlite3-dev libsasl2-dev libsasl2-modules
  libcrypt-dev libconfuse-dev libunistring-dev libidn2-dev libunbound-dev dns-root-data python3 openssl util-linux"
 tests="libcmocka-dev clang clang-format llvm libclang-rt-14-dev ccache python3-pytest strace swaks libnet-ssleay-perl libauthen-sasl-perl curl msmtp fetchmail getmail6 rsync mutt neomutt isync offlineimap3
- libmail-imapclient-perl thunderbird xvfb mailutils procps sqlite3 man-db mandoc iproute2 util-linux acl faketime ldnsutils libevent-2.1-7 libfstrm0 libprotobuf-c1"
+ libmail-imapclient-perl thunderbird xvfb mailutils procps sqlite3 man-db mandoc iproute2 util-linux acl faketime"
+network="ldnsutils iproute2 procps libevent-2.1-7 libfstrm0 libprotobuf-c1 swaks bind9-dnsutils"
 case ${1:-run} in
 run) want=$build ;;
-check) want="$build $tests" ;;
-*) echo "usage: packages.sh run|check" >&2; exit 2 ;;
+network) want="$build $network" ;;
+check) want="$build $network $tests" ;;
+*) echo "usage: packages.sh run|network|check" >&2; exit 2 ;;
 esac
 missing=
 for p in $want; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing="$missing $p"
 done
 # nsd needs these libraries and is only unpacked: see there
-name_server() { [ "${1:-run}" != check ] || "$(dirname "$0")/nsd.sh" "$(dirname "$0")/../build-check/nsd" >/dev/null; }
+name_server() { [ "${1:-run}" = run ] || "$(dirname "$0")/nsd.sh" "$(dirname "$0")/../build-check/nsd" >/dev/null; }
 [ -n "$missing" ] || { name_server "$@"; exit 0; }
 echo "installing:$missing"
 as_root=

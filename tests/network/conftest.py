@@ -1,0 +1,40 @@
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from docker_net import DockerNetwork, why_not  # noqa: E402
+from host_net import HostNetwork  # noqa: E402
+
+DRIVERS = ("namespaces", "loopback", "docker")
+
+
+def made(kind, directory):
+    if kind == "docker":
+        if why_not():
+            pytest.skip(why_not())
+        return DockerNetwork(directory)
+    if kind == "namespaces" and os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    return HostNetwork(directory, namespaces=kind == "namespaces")
+
+
+@pytest.fixture(scope="module", params=DRIVERS)
+def network(request):
+    """A running network; the tests of a module use it one after the other, as a class would."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="posta-network-"))
+    os.chmod(directory, 0o755)
+    n = made(request.param, directory)
+    failed = request.session.testsfailed
+    try:
+        yield n.up()
+        n.down()
+    finally:
+        if request.session.testsfailed > failed:
+            print(n.logs())
+        n.forget()
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,2 @@
+class DockerNetwork: pass
+def why_not(): return "not yet"
