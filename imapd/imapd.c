@@ -39,6 +39,7 @@ static void use_config(struct imapd *d, const struct config *c)
                                               .transcript = c->log.transcript,
                                               .auth_failures = c->limits.auth_failures,
                                               .bad_commands = c->limits.bad_commands,
+                                              .junk_commands = c->limits.junk_commands,
                                               .letter_bytes = c->limits.letter_bytes,
                                               .version = POSTA_VERSION};
 }

@@ -164,6 +164,12 @@ static const char *not_now(const struct imap_session *s, const struct command *c
                                                    : "select a mailbox first";
 }
 
+/* Who does not log in has nothing to say that takes many commands. */
+static bool is_too_early(struct imap_session *s)
+{
+    return s->state == STATE_STRANGER && ++s->early > s->config->junk_commands;
+}
+
 static void run_command(struct imap_session *s)
 {
     const char *why, *no;
@@ -176,6 +182,8 @@ static void run_command(struct imap_session *s)
     no = not_now(s, &s->command, why);
     if (is_browser(s, &s->command))
         session_bye(s, "this is IMAP");
+    else if (is_too_early(s))
+        session_bye(s, "too many commands without a login");
     else if (no || !good)
         session_bad(s, no ? no : why);
     else

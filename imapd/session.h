@@ -33,6 +33,7 @@ struct imap_config {
     bool clear_auth; /* LOGIN and AUTHENTICATE without TLS: only in a lab */
     bool transcript; /* imap_heard() is kept */
     uint32_t auth_failures, bad_commands; /* a session, then BYE */
+    uint32_t junk_commands;               /* before the login, likewise */
     uint64_t letter_bytes;                /* of an APPEND (limits.message_size) */
     const char *version;                  /* for ID */
 };

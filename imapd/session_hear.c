@@ -1,15 +1,19 @@
 /* What stands in a transcript: the lines of the client, without secrets, without literals. */
 #include "imapd/session_impl.h"
 
-/* How many words of a line are no secret: of what a stranger says wrong, the rest may be a
- * password that was typed in the wrong place. */
-static unsigned words_shown(const struct imap_session *s, enum verb verb)
+/* What a stranger says that is no command may be a password typed in the wrong place, also as
+ * its second word, or its only one. */
+static bool is_unsafe(const struct imap_session *s, enum verb verb)
+{
+    return s->state == STATE_STRANGER && verb == VERB_NONE;
+}
+
+/* How many words of a line are no secret; 0: all. */
+static unsigned words_shown(enum verb verb)
 {
     if (verb == VERB_LOGIN)
         return 2;
-    if (verb == VERB_AUTHENTICATE)
-        return 3;
-    return s->state == STATE_STRANGER && verb == VERB_NONE ? 2 : 0;
+    return verb == VERB_AUTHENTICATE ? 3 : 0;
 }
 
 static size_t length_of(struct str text, unsigned words)
@@ -35,10 +39,14 @@ static size_t octets_behind(struct str line)
 
 void session_hear_command(struct imap_session *s, struct str text, enum verb verb)
 {
-    unsigned words = words_shown(s, verb);
+    unsigned words = words_shown(verb);
 
     if (!s->config->transcript)
         return;
+    if (is_unsafe(s, verb)) {
+        buf_add(&s->heard, STR("***\n"));
+        return;
+    }
     if (words && length_of(text, words) < text.n) {
         buf_add(&s->heard, str_first(text, length_of(text, words)));
         buf_add(&s->heard, STR("***\n"));

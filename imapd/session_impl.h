@@ -39,6 +39,7 @@ struct imap_session {
     struct command command;
     const char *append_why; /* what is wrong behind the letter */
     uint32_t failures, bad;
+    uint32_t early; /* commands before the login */
     bool tls, condstore, read_only;
     bool again;   /* the same work is to go on                */
     bool noticed; /* the mailbox may have changed, while idle */

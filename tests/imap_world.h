@@ -35,6 +35,7 @@ static inline void world_init(struct imap_world *w)
         .config = {.clear_auth = true,
                    .auth_failures = 3,
                    .bad_commands = 20,
+                   .junk_commands = 100,
                    .letter_bytes = WORLD_LETTER_BYTES,
                    .version = "1"},
         .user = STR("alice@example.test"),

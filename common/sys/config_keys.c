@@ -182,7 +182,8 @@ const struct config_row config_rows[] = {
      "Refused commands and recipients of one session; then it is closed."},
     {"limits", "junk_commands", CONFIG_NUMBER, "100", "commands", 1, MILLION,
      MEMBER(limits.junk_commands),
-     "Commands of one session that lead to no letter (NOOP, RSET, VRFY …); then it is closed."},
+     "Commands of one session that lead to no letter (NOOP, RSET, VRFY …), in POP3 and IMAP "
+     "those before the login; then it is closed."},
     {"limits", "auth_failures", CONFIG_NUMBER, "3", "failures", 1, 1000,
      MEMBER(limits.auth_failures),
      "Wrong passwords of one session; then it is closed."},

@@ -172,6 +172,25 @@ static void too_many_bad_commands(void **state)
                 false);
 }
 
+static void three_early(struct imap_world *w)
+{
+    w->config.junk_commands = 3;
+}
+
+static void too_much_before_the_login(void **state)
+{
+    (void)state;
+    expect_with(three_early, STR("a NOOP\r\nb ID NIL\r\nc NOOP\r\nd NOOP\r\ne NOOP\r\n"),
+                HELLO "a OK done\r\n* ID (\"name\" \"posta\" \"version\" \"1\")\r\n"
+                      "b OK pleased to meet you\r\nc OK done\r\n"
+                      "* BYE too many commands without a login\r\n",
+                true);
+    expect_with(
+        three_early, STR("a NOOP\r\nb NOOP\r\n" LOGIN_IN "c NOOP\r\nd NOOP\r\ne NOOP\r\n"),
+        HELLO "a OK done\r\nb OK done\r\n" LOGGED_IN "c OK done\r\nd OK done\r\ne OK done\r\n",
+        false);
+}
+
 static void log_in(void **state)
 {
     static const char *const good[] = {
@@ -581,6 +600,7 @@ static void a_stranger_who_does_not_read(void **state)
 
     (void)state;
     talk_begin(&t);
+    t.w.config.junk_commands = 4000;
     talk_start(&t);
     t.w.keeps_output = true;
     for (int i = 0; i < 4000; i++)
@@ -646,7 +666,9 @@ static void transcripts_keep_secrets(void **state)
         {"a LOGIN alice@example.test secret\r\n", "a LOGIN ***\n"             },
         {"a LOGIN {1+}\r\nx {6+}\r\nsecret\r\n",  "a LOGIN ***\n"             },
         {"a LOGIN {9999999}\r\n",                 "a LOGIN ***\n"             },
-        {"LOGIN alice secret\r\n",                "LOGIN alice ***\n"         },
+        {"LOGIN alice secret\r\n",                "***\n"                     },
+        {"alice secret\r\n",                      "***\n"                     },
+        {"c2VjcmV0\r\n",                          "***\n"                     },
         {"a AUTHENTICATE PLAIN c2VjcmV0\r\n",     "a AUTHENTICATE PLAIN ***\n"},
         {"a ID ({1+}\r\nx {2+}\r\nyy)\r\n",       "a ID ({1+}\n {2+}\n)\n"    },
         {"a SELECT {3}\r\n",                      "a SELECT {3}\n"            },
@@ -759,6 +781,7 @@ int main(void)
         cmocka_unit_test(states),
         cmocka_unit_test(words_for_bad_commands),
         cmocka_unit_test(too_many_bad_commands),
+        cmocka_unit_test(too_much_before_the_login),
         cmocka_unit_test(log_in),
         cmocka_unit_test(no_login_today),
         cmocka_unit_test(t20_no_password_in_clear),

@@ -432,6 +432,7 @@ static void player_init(struct player *p, const char *name, bool bytes)
     p->config = (struct imap_config){.starttls = true,
                                      .auth_failures = 3,
                                      .bad_commands = 20,
+                                     .junk_commands = 100,
                                      .letter_bytes = 50 << 20,
                                      .version = "1"};
     buf_init(&p->to, TALK_BYTES);
