@@ -4,6 +4,7 @@
  *   IDLE            --> notify_join; changed --> imap_notice --> IMAP_WANT_WORK
  */
 #include "imapd/client_impl.h"
+#include "imapd/frame.h"
 #include "sys/log.h"
 
 #include <stdlib.h>
@@ -51,6 +52,7 @@ static void is_in(struct job *j)
     struct client *cl = LIST_OF(j, struct client, task.job);
 
     cl->all->logins++;
+    conn_read_at_most(cl->conn, 0);
     rest_later(cl);
     imap_answer_login(cl->session);
 }
@@ -222,6 +224,7 @@ static void *make(struct clients *cs, struct conn *c, bool tls)
     list_init(&cl->awake);
     access_login_init(&cl->login, &cs->access, c, login_answered, cl);
     cs->n++;
+    conn_read_at_most(c, FRAME_STRANGER_BYTES);
     const struct config_limits *limits = &cs->access.limits;
     conn_deadline(c,
                   (uint64_t)(tls ? limits->handshake_seconds : limits->command_seconds) * 1000);

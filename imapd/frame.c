@@ -276,7 +276,11 @@ enum frame_event frame_next(struct frame *f)
             return FRAME_TOO_LONG;
         }
     }
-    return buf_failed(&f->in) && event == FRAME_MORE ? die(f) : event;
+    if (event == FRAME_MORE && buf_failed(&f->in))
+        return die(f);
+    if (event == FRAME_MORE && f->stranger)
+        buf_release(&f->in); /* many of them may wait, and none has more to come than a line */
+    return event;
 }
 
 void frame_take(struct frame *f)

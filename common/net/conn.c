@@ -361,6 +361,14 @@ static void failed(struct conn *c)
         conn_fail(c, -error);
 }
 
+/* Cipher text of this size and an unfinished record make no more than CONN_READ_BYTES. */
+static size_t read_room(const struct conn *c)
+{
+    size_t room = c->tls ? CONN_READ_BYTES - CONN_READ_BYTES / 4 - 512 : CONN_READ_BYTES;
+
+    return c->read_max && c->read_max < room ? c->read_max : room;
+}
+
 static void read_some(struct conn *c)
 {
     if (c->handshaking && !c->tls)
@@ -371,9 +379,7 @@ static void read_some(struct conn *c)
     }
 
     char *block = loop_read_block(c->loop);
-    /* cipher text of this size and an unfinished record make no more than CONN_READ_BYTES */
-    size_t room = c->tls ? CONN_READ_BYTES - CONN_READ_BYTES / 4 - 512 : CONN_READ_BYTES;
-    ssize_t n = recv(c->fd, block, room, MSG_DONTWAIT);
+    ssize_t n = recv(c->fd, block, read_room(c), MSG_DONTWAIT);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -522,6 +528,11 @@ bool conn_alive(const struct conn *c)
 int conn_error(const struct conn *c)
 {
     return c->error;
+}
+
+void conn_read_at_most(struct conn *c, size_t n)
+{
+    c->read_max = n;
 }
 
 void conn_deadline(struct conn *c, uint64_t ms)

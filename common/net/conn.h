@@ -115,6 +115,10 @@ void conn_free_all(struct loop *l);
 /* `expired` runs `ms` from now unless the deadline is set again; 0 means none. */
 void conn_deadline(struct conn *c, uint64_t ms);
 
+/* Octets of the socket for one feed, at most; with TLS the rest of a record comes on top. 0:
+ * CONN_READ_BYTES. */
+void conn_read_at_most(struct conn *c, size_t n);
+
 /* Runs `job` on the pool while the session waits (turn returns TURN_BUSY); `done` runs on the
  * loop, also when the peer has gone, and the pump follows it. */
 void conn_job(struct conn *c, struct jobs *pool, struct job *job, void (*done)(struct job *j));

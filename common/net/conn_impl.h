@@ -41,6 +41,7 @@ struct conn {
     bool late;     /* the deadline passed meanwhile                         */
     bool expiring; /* `expired` was called: the end is near, whatever comes */
     size_t drained;
+    size_t read_max; /* 0: none of its own */
     struct tls_context *tls_context;
     struct tls *tls;
     struct str server_name;

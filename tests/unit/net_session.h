@@ -43,7 +43,7 @@ struct toys {
     struct jobs *pool;
     struct toy *last;
     uint64_t deadline_ms;
-    size_t fed; /* bytes */
+    size_t fed, fed_max; /* bytes, in all and at once */
     unsigned made, freed, closed, expired, tls, turns;
     int error;
     bool rearm; /* `expired` sets a new deadline instead of closing */
@@ -55,6 +55,7 @@ static struct toys toys;
 static void toy_feed(void *session, struct str in)
 {
     toys.fed += in.n;
+    toys.fed_max = in.n > toys.fed_max ? in.n : toys.fed_max;
     buf_add(&((struct toy *)session)->in, in);
 }
 

@@ -141,6 +141,29 @@ static void test_back_pressure(void **state)
     want_freed(loop);
 }
 
+/* Who is not trusted yet gets his words heard in small pieces. */
+static void test_read_at_most(void **state)
+{
+    static char much[20000];
+    int fd = unix_pair();
+
+    (void)state;
+    loop_turn(loop);
+    memset(much, '\n', sizeof(much) - 1);
+    conn_read_at_most(toys.last->c, 1000);
+    put(fd, much);
+    while (toys.fed < sizeof(much) - 1)
+        loop_turn(loop);
+    assert_int_equal(toys.fed_max, 1000);
+    conn_read_at_most(toys.last->c, 0);
+    put(fd, much);
+    while (toys.fed < 2 * (sizeof(much) - 1))
+        loop_turn(loop);
+    assert_true(toys.fed_max > 1000);
+    close(fd);
+    want_freed(loop);
+}
+
 static void test_half_close(void **state)
 {
     int fd = tcp_pair(&clear);
@@ -496,6 +519,7 @@ int main(void)
         T(single_bytes),
         T(busy),
         T(back_pressure),
+        T(read_at_most),
         T(half_close),
         T(linger),
         T(deadline),

@@ -400,6 +400,21 @@ static void an_idle_frame_holds_nothing(void **state)
     frame_done(&f);
 }
 
+/* Thousands of them may be connected (R01). */
+static void a_stranger_holds_no_block(void **state)
+{
+    struct frame f;
+
+    (void)state;
+    frame_init(&f);
+    for (size_t n = 0; n < FRAME_STRANGER_BYTES; n += sizeof("a NOOP\r\n") - 1)
+        frame_feed(&f, STR("a NOOP\r\n"));
+    while (frame_next(&f) == FRAME_COMMAND)
+        ;
+    assert_int_equal(f.in.cap, 0);
+    frame_done(&f);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -417,6 +432,7 @@ int main(void)
         cmocka_unit_test(lines_that_are_no_command),
         cmocka_unit_test(t02_what_was_read_ahead_is_gone),
         cmocka_unit_test(an_idle_frame_holds_nothing),
+        cmocka_unit_test(a_stranger_holds_no_block),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
