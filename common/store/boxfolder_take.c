@@ -667,7 +667,10 @@ static int make_missing(struct boxfolder *f, struct err *err)
 {
     DEFER(close_fd) int user = boxfolder_dir(f->all, str_c(f->maildir), STR("INBOX"), err);
 
-    return user < 0 ? user : maildir_make_folder(user, f->dir, err);
+    int r = user < 0 ? user : maildir_make_folder(user, f->dir, err);
+
+    /* what is open is a directory without a name any more */
+    return r == -ENOENT ? err_set(err, E_NOT_FOUND, "the folder %s has gone", f->name) : r;
 }
 
 int boxfolder_take(struct boxfolder *f, struct err *err)

@@ -101,8 +101,10 @@ static int recover_one(struct boxfolder *f, const char *name, struct err *err)
 {
     DEFER(close_fd) int fd = dir_open(f->dir, name, err);
 
+    if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+        return 0; /* another was faster; or it only has such a name, and is nobody's copies */
     if (fd < 0)
-        return fd == -ENOENT ? 0 : fd;
+        return fd;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return 0; /* somebody with an index.db that has been deleted under it */
     if (str_starts(str_c(name), STR(STAGING_PREFIX))) {

@@ -974,6 +974,23 @@ static void expunges(void **state)
     assert_rows(f, "2 4");
 }
 
+/* Between opening a folder and looking at it somebody deletes it. */
+static void deleted_under_our_hands(void **state)
+{
+    struct fixture *f = *state;
+    struct index *x;
+    struct boxfolder b;
+
+    assert_int_equal(mkdirat(f->w.fd, ALICE "/.a", 0700), 0);
+    assert_int_equal(mailboxes_take(f->all, STR(ALICE), &x, NULL), 0);
+    assert_int_equal(index_begin(x, NULL), 0);
+    assert_int_equal(boxfolder_open(f->all, x, STR(ALICE), STR("a"), &b, NULL), 0);
+    assert_int_equal(unlinkat(f->w.fd, ALICE "/.a", AT_REMOVEDIR), 0);
+    assert_int_equal(boxfolder_take(&b, NULL), E_NOT_FOUND);
+    boxfolder_close(&b);
+    mailboxes_give(f->all, x, 0);
+}
+
 /* Only so many are remembered; who asks for older ones is told to compare. */
 static void expunged_long_ago(void **state)
 {
@@ -1154,6 +1171,7 @@ int main(void)
         T(aborted_changes),
         T(stores_where_others_rename),
         T(expunges),
+        T(deleted_under_our_hands),
         T(expunged_long_ago),
         T(i32_no_uids_left),
         T(two_processes),

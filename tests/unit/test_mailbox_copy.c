@@ -470,6 +470,21 @@ static void failures(void **state)
     }
 }
 
+/* Named as ours are, made by somebody else. */
+static void strangers_among_the_copies(void **state)
+{
+    struct fixture *f = *state;
+
+    four(f);
+    assert_int_equal(create(f, "a"), 0);
+    world_write(&f->w, MAILDIR "/.a/posta-copy.x", STR("not ours"));
+    world_write(&f->w, MAILDIR "/.a/posta-copied.x", STR("not ours"));
+    assert_int_equal(symlinkat("/", f->w.fd, MAILDIR "/.a/posta-copied.y"), 0);
+    assert_string_equal(copy(f, "INBOX", 1, 4, "a", false), "1:4>1:4");
+    assert_string_equal(letters(f, "a"), FOUR);
+    assert_true(world_has(&f->w, MAILDIR "/.a/posta-copy.x"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,6 +505,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(x01_copy_of_one, setup, teardown),
         cmocka_unit_test_setup_teardown(i31_move, setup, teardown),
         cmocka_unit_test_setup_teardown(failures, setup, teardown),
+        cmocka_unit_test_setup_teardown(strangers_among_the_copies, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
