@@ -13,6 +13,7 @@
 #include "ctl/tree.h"
 #include "net/bind.h"
 #include "sys/clock.h"
+#include "sys/files_max.h"
 #include "tls/selfsigned.h"
 
 #include <errno.h>
@@ -112,6 +113,18 @@ static void check_lab(struct check *k, const struct config *c)
         buf_add(&k->warnings, STR("lab.auth_on_25: logins on port 25; for a lab alone\n"));
 }
 
+static void check_descriptors(struct check *k, const struct config *c)
+{
+    uint64_t wanted = files_max_wanted(&c->limits), has = files_max_raise(wanted);
+
+    if (has < wanted)
+        buf_addf(&k->warnings,
+                 "limits.connections: %u connections a port want %llu descriptors a process, "
+                 "and this system gives %llu: lower it, or raise LimitNOFILE= (systemd) or "
+                 "`ulimit -n`\n",
+                 c->limits.connections, (unsigned long long)wanted, (unsigned long long)has);
+}
+
 static void look(struct check *k, const char *config_path)
 {
     struct loaded l;
@@ -124,6 +137,7 @@ static void look(struct check *k, const char *config_path)
         tree_check(l.config, &k->faults);
         check_ports(k, l.config);
         check_lab(k, l.config);
+        check_descriptors(k, l.config);
     }
     check_programs(k);
     loaded_done(&l);

@@ -7,6 +7,7 @@
 #include "ctl/pidfile.h"
 #include "ctl/tree.h"
 #include "sys/clock.h"
+#include "sys/files_max.h"
 #include "sys/log.h"
 #include "tls/selfsigned.h"
 
@@ -14,7 +15,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum { WAITERS = CONTROL_CONNECTIONS };
@@ -286,14 +286,14 @@ static void on_child(void *arg)
 
 /* ---- beginning ---- */
 
-static void raise_limits(void)
+static void raise_limits(const struct config *c)
 {
-    struct rlimit files;
+    uint64_t wanted = files_max_wanted(&c->limits), has = files_max_raise(wanted);
 
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    if (has < wanted)
+        log_event(LOG_WARN, NULL, "descriptors",
+                  "a process may have %llu, limits.connections wants %llu: `posta check`",
+                  (unsigned long long)has, (unsigned long long)wanted);
 }
 
 /* A program that is not there is no matter for back-off. */
@@ -430,7 +430,6 @@ int supervisor_run(const struct supervisor_options *o)
     buf_init(&s.launch.tls_chain, 0);
     buf_init(&s.launch.tls_key, 0);
     signal(SIGPIPE, SIG_IGN);
-    raise_limits();
     if (load(&s) < 0) {
         s.status = fail(
             &s,
@@ -439,6 +438,7 @@ int supervisor_run(const struct supervisor_options *o)
         s.status = fail(&s, err.text);
     } else {
         open_log(&s);
+        raise_limits(s.config);
         if (begin(&s, &err) < 0)
             s.status = fail(&s, err.text);
         else

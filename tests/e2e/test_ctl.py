@@ -102,6 +102,17 @@ def test_what_cannot_be_had_is_told_and_nothing_starts(wrong):
             assert not faults["good"] and faults["faults"]
 
 
+def test_R01_connections_want_descriptors():
+    """More than the system gives: told where it is read, and posta starts all the same."""
+    with system(sections={"limits": "connections = 1000000"}) as s:
+        warnings = json.loads(s.cli("check", "--json").stdout)["warnings"]
+        assert any("descriptors" in w and "LimitNOFILE" in w for w in warnings), warnings
+        assert "descriptors" in s.log()
+        hard = pathlib.Path(f"/proc/{s.pids('posta-imapd')[0]}/limits").read_text()
+        soft, hard = re.search(r"Max open files\s+(\d+)\s+(\d+)", hard).groups()
+        assert soft == hard
+
+
 def test_stop_says_goodbye_within_its_time():
     with system(sections={"limits": "drain_seconds = 1"}) as s:
         d = s.dial("mta")
