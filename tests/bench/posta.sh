@@ -2,7 +2,8 @@
 # posta.sh start|boot|stop|profile - posta as a peer of the mail server benchmark: 1,000 users at bench.test, everything on
 # 127.0.0.1 and below one directory. `start` prints the path of a profile (KEY=VALUE lines) for the load driver.
 #
-# BENCH_PORT_BASE moves the ports (14000); POSTA_BUILD names the build (default build-run, optimised); PEER_BASE the directory; USERS how many.
+# BENCH_PORT_BASE moves the ports (14000); POSTA_BUILD names the build (default build-run, optimised); PEER_BASE the directory; USERS how many;
+# CONNECTIONS how many a port of a worker takes (4000).
 set -eu
 here=$(cd "$(dirname "$0")/../.." && pwd)
 build=${POSTA_BUILD:-$here/build-run}
@@ -31,7 +32,7 @@ imapd { listen = {"127.0.0.1:$P143"}   listen_tls = {"127.0.0.1:$P993"} }
 pop3d { listen = {"127.0.0.1:$P110"}   listen_tls = {"127.0.0.1:$P995"} }
 lab    { clear_auth = true }
 dns    { servers = {"127.0.0.1@1"} }
-limits { connections_per_address = 20000   letter_bytes = "50M" }
+limits { connections = ${CONNECTIONS:-4000}   connections_per_address = 20000   letter_bytes = "50M" }
 CONF
     posta init >/dev/null
     posta domain list | grep -q bench.test && return
