@@ -375,6 +375,7 @@ static void finish(struct mx *m)
     m->state = DONE;
     m->result.hosts = hosts;
     m->result.n = n;
+    m->result.partial = temporary || bogus;
     if (m->result.ttl == UINT32_MAX)
         m->result.ttl = 0;
     if (n == 0)

@@ -52,6 +52,7 @@ struct mx_result {
     const struct mx_host *hosts; /* none: the reply below says why */
     size_t n;
     bool secure;       /* the list of hosts was validated: a condition of DANE         */
+    bool partial;      /* of some hosts DNS does not tell now: what these say is not all */
     bool implied;      /* there are no MX records, or the domain is an address literal */
     uint32_t ttl;      /* seconds for which this holds; 0 for a literal                */
     unsigned code;     /* 450, 550, 556 */

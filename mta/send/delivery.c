@@ -160,10 +160,13 @@ static void next_host(struct delivery *d)
 {
     d->clear = false;
     d->at++;
-    if (d->at >= d->hosts.n || d->sessions >= SEND_SESSIONS)
-        give_up(d);
-    else
+    if (d->at < d->hosts.n && d->sessions < SEND_SESSIONS) {
         try_host(d, false);
+        return;
+    }
+    d->soft =
+        d->soft || d->hosts.more || d->at < d->hosts.n; /* who was not asked may take it */
+    give_up(d);
 }
 
 static void resolved(void *arg, const struct hosts *hosts, struct smtp_reply why)

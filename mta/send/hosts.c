@@ -23,8 +23,10 @@ void hosts_add(struct hosts *h, struct str name, const struct ip *ip, uint16_t p
 {
     struct host *to = &h->all[h->n];
 
-    if (h->n == HOSTS || !keep_name(to, name))
+    if (h->n == HOSTS || !keep_name(to, name)) {
+        h->more = true;
         return;
+    }
     ip_text(ip, to->ip);
     to->at_n = ip_sockaddr(ip, port, &to->at);
     h->n++;
@@ -77,5 +79,6 @@ void hosts_of_mx(struct hosts *h, const struct mx_result *r, uint16_t port)
     for (size_t i = 0; i < r->n; i++)
         for (size_t k = 0; k < r->hosts[i].n; k++)
             hosts_add(h, r->hosts[i].name, &r->hosts[i].addresses[k], port);
+    h->more |= r->partial;
     hosts_name_set(h);
 }

@@ -26,11 +26,12 @@ struct host {
 struct hosts {
     struct host all[HOSTS];
     size_t n;
+    bool more;                      /* some are left out, or could not be found just now */
     char set[HOST_SET_LETTERS + 1]; /* the same for the same names, in whatever order */
 };
 
 void hosts_init(struct hosts *h);
-/* What is above the limit, or too long, is left out. */
+/* What is above the limit, or whose name is too long, is left out. */
 void hosts_add(struct hosts *h, struct str name, const struct ip *ip, uint16_t port);
 void hosts_add_unix(struct hosts *h, const char *path);
 /* When all are in. */

@@ -648,6 +648,31 @@ def test_hosts_by_their_preference_and_the_next_one():
         assert len(second.heard) == 1 and "sent to bob@d.test at third.test[127.0.0.4]" in posta.log()
 
 
+def refusing(port, first, n):
+    """Servers at n addresses that want nothing of anybody."""
+    stack = contextlib.ExitStack()
+    return stack, [stack.enter_context(Liar({"greeting": "554 5.7.1 not you"}, address=f"127.0.0.{first + i}", port=port)) for i in range(n)]
+
+
+def test_only_what_all_hosts_refuse_comes_back():
+    """Of many hosts some are not asked in one try, and of some DNS does not tell now."""
+    many = [f"h{i}.test" for i in range(10)]
+    rules = {("all.test", "MX"): dns_liar.records(dns_liar.mx(10, many[0]), dns_liar.mx(20, many[1])),
+             ("many.test", "MX"): dns_liar.records(*[dns_liar.mx(10 + i, host) for i, host in enumerate(many)]),
+             ("some.test", "MX"): dns_liar.records(dns_liar.mx(10, "unknown.test"), dns_liar.mx(20, many[0])),
+             ("unknown.test", "A"): dns_liar.code(dns_liar.SERVFAIL), ("unknown.test", "AAAA"): dns_liar.code(dns_liar.SERVFAIL)}
+    for i, host in enumerate(many):
+        rules[host, "A"], rules[host, "AAAA"] = dns_liar.records(dns_liar.a(f"127.0.0.{i + 2}")), dns_liar.nodata
+    port, = free_ports(1)
+    stack, liars = refusing(port, 2, len(many))
+    with stack, world(rules, port) as posta:
+        send(posta, "a@all.test", "b@many.test", "c@some.test")
+        assert bounced(posta, "a@all.test")[0]["Diagnostic-Code"].startswith("smtp; 554")
+        waits(posta, "b@many.test", "not you")
+        waits(posta, "c@some.test", "not you")
+        assert not reports(posta, "b@many.test") and not reports(posta, "c@some.test")
+
+
 def test_what_dns_denies_and_what_it_does_not_say():
     rules = {("none.test", "MX"): dns_liar.records(dns_liar.mx(0, "")), ("broken.test", "MX"): dns_liar.code(dns_liar.SERVFAIL)}
     with world(rules, 2) as posta:
