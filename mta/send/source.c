@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 static struct source *source_new(void)
@@ -108,31 +107,38 @@ static struct source *convert(const struct source_wish *w, struct str letter, st
 
 /* ---- as it is ---- */
 
-/* On the page cache's memory; a letter in msg/ never changes and never shrinks. */
-static struct str map(int fd, uint64_t size)
+/* Not mapped: a disk that cannot read it would end the process, and every other delivery (X08).
+ */
+static int load(int fd, uint64_t size, struct buf *to, struct err *err)
 {
-    void *p = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    buf_init(to, size);
+    while (to->n < size) {
+        ssize_t n = read(fd, buf_room(to, size - to->n), size - to->n);
 
-    return p == MAP_FAILED ? STR("") : (struct str){p, size};
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            buf_done(to);
+            return n < 0 ? err_os(err, "read the spool file")
+                         : err_set(err, E_CORRUPT, "the spool file ends too early");
+        }
+        buf_grown(to, (size_t)n);
+    }
+    return 0;
 }
 
-static void unmap(struct str s)
-{
-    if (s.n)
-        munmap((void *)(uintptr_t)s.p, s.n);
-}
-
-/* Takes `fd`. */
-static struct source *as_it_is(const struct source_wish *w, int *fd, struct str letter)
+/* Takes `letter`; `fd` where it is long, which then is read as it goes. */
+static struct source *as_it_is(const struct source_wish *w, int *fd, struct buf *letter)
 {
     struct source *s = source_new();
 
     s->size = w->size;
-    s->wire_size = w->wire_size ? w->wire_size : wire_size(letter);
-    if (letter.n <= SOURCE_MEMORY_BYTES) {
-        buf_add(&s->text, letter);
+    s->wire_size = w->wire_size ? w->wire_size : wire_size(buf_str(letter));
+    if (w->size <= SOURCE_MEMORY_BYTES) {
+        s->text = *letter;
         return s;
     }
+    buf_done(letter);
     s->fd = *fd;
     *fd = -1;
     return s;
@@ -142,21 +148,22 @@ struct source *source_open(const struct source_wish *w, struct err *err)
 {
     uint64_t size = 0;
     DEFER(close_fd) int fd = spool_read(w->spool, &w->id, &size, err);
+    struct buf letter;
     struct source *s;
 
     if (fd < 0)
         return NULL;
-    struct str letter = map(fd, size);
-    if (size != w->size || letter.n != size) {
+    if (size != w->size) {
         err_set(err, E_CORRUPT, "the spool file has %llu octets, not %llu",
                 (unsigned long long)size, (unsigned long long)w->size);
-        unmap(letter);
         return NULL;
     }
-    if (w->always || (w->seven_bits && recode_is_8bit(letter)))
-        s = convert(w, letter, err);
-    else
-        s = as_it_is(w, &fd, letter);
-    unmap(letter);
+    bool all = w->always || w->seven_bits || size <= SOURCE_MEMORY_BYTES || w->wire_size == 0;
+    if (load(fd, all ? size : 0, &letter, err) < 0)
+        return NULL;
+    if (!w->always && !(w->seven_bits && recode_is_8bit(buf_str(&letter))))
+        return as_it_is(w, &fd, &letter);
+    s = convert(w, buf_str(&letter), err);
+    buf_done(&letter);
     return s;
 }

@@ -11,9 +11,23 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+/* The disk cannot read any more from the n-th read on; 0: it can. */
+static int bad_from, reads;
+
+ssize_t read(int fd, void *to, size_t n)
+{
+    reads++;
+    if (bad_from && reads >= bad_from) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_read, fd, to, n > 5 ? n / 2 : n); /* short reads too */
+}
 
 #define HEAD "Content-Type: text/plain\n\n"
 
@@ -113,6 +127,26 @@ static void what_is_not_there(void **state)
     source_release(NULL);
 }
 
+/* X08: that letter waits, and nothing else. */
+static void what_cannot_be_read(void **state)
+{
+    static char text[SOURCE_MEMORY_BYTES + 1];
+
+    (void)state;
+    memset(text, '\n', sizeof(text));
+    for (unsigned i = 0; i < 6; i++) {
+        struct source_wish w = put((struct str){text, sizeof(text) - i % 2});
+        struct err err;
+
+        w.seven_bits = i / 2 == 1;
+        w.always = i / 2 == 2;
+        bad_from = reads + 3;
+        assert_null(source_open(&w, &err));
+        bad_from = 0;
+        assert_int_equal(err.code, -EIO);
+    }
+}
+
 static void seven_bits(void **state)
 {
     struct source_wish w = put(STR(HEAD "some words \xc3\xa4\n"));
@@ -176,8 +210,11 @@ static void long_ones(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_it_is),   cmocka_unit_test(what_is_not_there),
-        cmocka_unit_test(seven_bits), cmocka_unit_test(not_to_be_made_so),
+        cmocka_unit_test(as_it_is),
+        cmocka_unit_test(what_is_not_there),
+        cmocka_unit_test(seven_bits),
+        cmocka_unit_test(not_to_be_made_so),
+        cmocka_unit_test(what_cannot_be_read),
         cmocka_unit_test(long_ones),
     };
 
