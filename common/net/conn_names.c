@@ -71,8 +71,8 @@ bool conn_peer_cred(const struct conn *c, uid_t *uid, pid_t *pid)
     struct ucred cred;
     socklen_t n = sizeof(cred);
 
-    /* Of TCP nobody is known. A process number of 0 is somebody all the same: a process of another
-     * container, which has no number in ours. */
+    /* Of TCP nobody is known. A process number of 0 is somebody all the same: a process of
+     * another container, which has no number in ours. */
     if (c->fd < 0 || getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0 ||
         cred.uid == (uid_t)-1)
         return false;
