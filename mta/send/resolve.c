@@ -1,6 +1,7 @@
 #include "mta/send/resolve.h"
 
 #include "base/list.h"
+#include "mta/send/self.h"
 #include "net/io.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -18,6 +19,7 @@ struct resolver {
     enum dns_dnssec told;
     char hostname[HOST_NAME_BYTES + 1];
     struct str name;
+    struct arena arena; /* of self */
     struct mx_self self;
 };
 
@@ -279,6 +281,8 @@ struct resolver *resolver_new(struct loop *l, const struct config *c)
     r->name = str_c(r->hostname);
     r->self = (struct mx_self){
         .names = &r->name, .names_n = 1, .loopback_is_others = c->lab.loopback_mx};
+    arena_init(&r->arena);
+    self_addresses(c, &r->arena, &r->self);
     if (dns_open(&o, loop_now_ms(l), &r->dns, &r->why) < 0) {
         log_event(LOG_ERROR, NULL, "dns", "no names are found: %s", r->why.text);
         return r;
@@ -296,5 +300,6 @@ void resolver_free(struct resolver *r)
         watch_free(r->watch);
     timer_free(r->timer);
     dns_close(r->dns);
+    arena_done(&r->arena);
     free(r);
 }

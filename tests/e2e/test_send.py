@@ -648,6 +648,18 @@ def test_hosts_by_their_preference_and_the_next_one():
         assert len(second.heard) == 1 and "sent to bob@d.test at third.test[127.0.0.4]" in posta.log()
 
 
+def test_D03_never_to_our_own_address():
+    """In a lab too, where other systems listen on other addresses of this machine."""
+    rules = {("d.test", "MX"): dns_liar.records(dns_liar.mx(10, "somebody.test")), ("somebody.test", "A"): dns_liar.records(dns_liar.a("127.0.0.1")),
+             ("somebody.test", "AAAA"): dns_liar.nodata}
+    with world(rules, 2) as posta:
+        posta.sections["mta"] = f"port = {posta.ports['mta']}"
+        posta.write_conf()
+        posta.cli("reload")
+        send(posta, "bob@d.test")
+        assert bounced(posta, "bob@d.test")[0]["Status"] == "5.4.6"
+
+
 def refusing(port, first, n):
     """Servers at n addresses that want nothing of anybody."""
     stack = contextlib.ExitStack()
