@@ -111,6 +111,9 @@ static void check_lab(struct check *k, const struct config *c)
                 STR("lab.loopback_mx: MX records may lead to this machine; for a lab alone\n"));
     if (c->lab.auth_on_25)
         buf_add(&k->warnings, STR("lab.auth_on_25: logins on port 25; for a lab alone\n"));
+    if (c->lab.any_sender)
+        buf_add(&k->warnings,
+                STR("lab.any_sender: users may send as anybody; for a lab alone\n"));
 }
 
 static void check_descriptors(struct check *k, const struct config *c)

@@ -110,6 +110,8 @@ static void open_log(const struct supervisor *s)
                   "lab.loopback_mx: MX records may lead to this machine");
     if (c->lab.auth_on_25)
         log_event(LOG_WARN, NULL, "lab", "lab.auth_on_25: port 25 takes logins");
+    if (c->lab.any_sender)
+        log_event(LOG_WARN, NULL, "lab", "lab.any_sender: users may send as anybody");
     buf_init(&names, CHILD_MESSAGE_BYTES);
     if (selfsigned_expiry(buf_str(&s->launch.tls_chain), &ends, &names, NULL) == 0 &&
         ends - now < (int64_t)EXPIRY_DAYS * SECONDS_A_DAY)

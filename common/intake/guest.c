@@ -108,7 +108,8 @@ static void answer_mail(struct guest *g, const struct smtp_mail *m)
 
     users_refresh(g->in->users, loop_now_ms(conn_loop(g->conn)));
     if (r.code == 0) {
-        s.own = s.user.n && users_may_send_as(g->in->users, s.user, s.reverse_path);
+        s.own = s.user.n && (g->settings->any_sender ||
+                             users_may_send_as(g->in->users, s.user, s.reverse_path));
         r = g->in->spec->sender(&s);
     }
     if (smtp_reply_class(r) != 2)

@@ -18,6 +18,7 @@ struct settings {
     char *hostname;
     struct smtp_server_config smtp;
     struct config_limits limits;
+    bool any_sender; /* lab.any_sender */
 };
 
 struct counts {

@@ -41,6 +41,7 @@ static struct settings *settings_new(const struct program *p, const struct intak
         abort();
     s->refs = 1;
     s->limits = c->limits;
+    s->any_sender = c->lab.any_sender;
     s->smtp = (struct smtp_server_config){
         .hostname = str_c(s->hostname),
         .size_max = c->limits.letter_bytes,
@@ -68,6 +69,9 @@ static void announce(const struct intake *in)
         log_event(
             LOG_WARN, NULL, "lab",
             "lab.auth_on_25: logins on port 25, and who logs in may relay. For a lab only");
+    if (s->auth_mechanisms.n && in->settings->any_sender)
+        log_event(LOG_WARN, NULL, "lab",
+                  "lab.any_sender: who logs in may send as ANYBODY. For a lab only");
     if (!s->starttls)
         log_event(LOG_WARN, NULL, "no-tls", "no certificate: STARTTLS is not offered");
 }

@@ -27,7 +27,7 @@ enum {
 struct intake_sender {
     struct str user;         /* who logged in, "" */
     struct str reverse_path; /* "" for <>         */
-    bool own;                /* the user may send as that (users_may_send_as) */
+    bool own;                /* the user may send as that (users_may_send_as, lab.any_sender) */
 };
 
 struct intake_recipient {

@@ -83,7 +83,7 @@ struct config {
         uint32_t log_lines_per_second;
     } limits;
     struct {
-        bool clear_auth, auth_on_25, loopback_mx;
+        bool clear_auth, auth_on_25, any_sender, loopback_mx;
     } lab;
 };
 

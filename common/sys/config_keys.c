@@ -248,6 +248,8 @@ const struct config_row config_rows[] = {
      "Passwords are taken without TLS."},
     {"lab", "auth_on_25", CONFIG_BOOL, "false", NULL, 0, 0, MEMBER(lab.auth_on_25),
      "Port 25 offers AUTH too, and relays for who has logged in."},
+    {"lab", "any_sender", CONFIG_BOOL, "false", NULL, 0, 0, MEMBER(lab.any_sender),
+     "Who has logged in may send as anybody, of any domain."},
     {"lab", "loopback_mx", CONFIG_BOOL, "false", NULL, 0, 0, MEMBER(lab.loopback_mx),
      "MX records may lead to this machine's loopback addresses, where other systems listen."},
 };
