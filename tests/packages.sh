@@ -5,7 +5,7 @@ set -eu
 build="gcc libc6-dev meson ninja-build pkg-config libuv1-dev libssl-dev libsqlite3-dev libsasl2-dev libsasl2-modules
  libcrypt-dev libconfuse-dev libunistring-dev libidn2-dev libunbound-dev dns-root-data python3 openssl util-linux"
 tests="libcmocka-dev clang clang-format llvm libclang-rt-14-dev ccache python3-pytest strace swaks libnet-ssleay-perl libauthen-sasl-perl curl msmtp fetchmail getmail6 rsync mutt neomutt isync offlineimap3
- libmail-imapclient-perl thunderbird xvfb mailutils procps sqlite3 man-db mandoc iproute2 util-linux acl faketime"
+ libmail-imapclient-perl thunderbird xvfb mailutils procps sqlite3 man-db mandoc iproute2 util-linux acl faketime telnet"
 network="ldnsutils iproute2 procps libevent-2.1-7 libfstrm0 libprotobuf-c1 swaks bind9-dnsutils"
 case ${1:-run} in
 run) want=$build ;;
@@ -17,9 +17,14 @@ missing=
 for p in $want; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing="$missing $p"
 done
-# nsd needs these libraries and is only unpacked: see there
-name_server() { [ "${1:-run}" = run ] || "$(dirname "$0")/nsd.sh" "$(dirname "$0")/../build-check/nsd" >/dev/null; }
-[ -n "$missing" ] || { name_server "$@"; exit 0; }
+# What would serve, or conflicts, when installed is only unpacked: see there. What check adds needs root to be run at all.
+unpack() {
+    [ "${1:-run}" != run ] || return 0
+    here=$(dirname "$0")
+    "$here/nsd.sh" "$here/../build-check/nsd" >/dev/null
+    [ "${1:-run}" != check ] || [ "$(id -u)" -ne 0 ] || "$here/mtas.sh" "$here/../build-check/mtas" postfix exim courier dovecot
+}
+[ -n "$missing" ] || { unpack "$@"; exit 0; }
 echo "installing:$missing"
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
@@ -33,4 +38,4 @@ export DEBIAN_FRONTEND=noninteractive
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
 # shellcheck disable=SC2086
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing </dev/null
-name_server "$@"
+unpack "$@"

@@ -228,8 +228,8 @@ def alive(pid):
 class Dialogue:
     """A socket spoken by hand: say() a line, hear() a reply."""
 
-    def __init__(self, port, context=None, greet=True):
-        self.s = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    def __init__(self, port, context=None, greet=True, host="127.0.0.1"):
+        self.s = socket.create_connection((host, port), timeout=PATIENCE)
         self.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context:
             self.s = context.wrap_socket(self.s, server_hostname="mail." + DOMAIN)
