@@ -4,6 +4,7 @@
 #include "ctl/accounts.h"
 #include "ctl/init.h"
 #include "ctl/output.h"
+#include "ctl/probe.h"
 #include "ctl/queue.h"
 #include "ctl/sendmail.h"
 #include "ctl/status.h"
@@ -61,6 +62,11 @@ static const struct command commands[] = {
     {"queue flush", "", "try all letters now and forget their back-off", NULL, NULL, 0, 0, queue_flush},
     {"trace", "ID", "the journey of one letter, box by box, with times",
      "ID is what the sender was told: \"queued as ID\". It is also in each Received field.", NULL, 1, 1, queue_trace},
+    {"probe", "[--from ADDRESS] ADDRESS", "what would become of a letter, step by step, without sending one",
+     "Here: which user or alias. Elsewhere posta-mta-send does all but the letter: route, DNS, each\n"
+     "server's greeting, TLS and certificate, login, MAIL, RCPT. Exit status 0: it would be taken,\n"
+     "1: it would come back, 75: it would wait.",
+     probe_options, 1, 1, probe_run},
     {"sendmail", "[-t] [-i] [-f SENDER] [-F NAME] [-bs | -bp] [RECIPIENT …]",
      "hand in a letter from standard input, as sendmail(8) does",
      "Also when posta is called as sendmail, mailq or newaliases. -t takes the recipients from\n"

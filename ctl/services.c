@@ -65,7 +65,7 @@ const struct service services[] = {
      .folder = "mta/send",
      .user = "posta-send",
      .layer = 2,
-     .sockets = {{.name = "send.sock", .mode = 0660}}},
+     .sockets = {{.name = "send.sock", .mode = 0660}, {.name = "send.ctl", .mode = 0660}}},
     {.name = "posta-mta-queue",
      .folder = "mta/queue",
      .user = "posta-queue",
@@ -102,7 +102,7 @@ const struct service services[] = {
                  {.name = "pop3d-tls",
                   .addresses = pop3d_listen_tls,
                   .key = "pop3d.listen_tls"}}},
-    {.name = NULL                      },
+    {.name = NULL},
 };
 
 const struct service_socket supervisor_socket = {.name = "posta.ctl", .mode = 0666};

@@ -131,5 +131,6 @@ int conn_local_port(const struct conn *c);
 /* Of Unix sockets. *pid is 0 for a process of another container, which has no number here. */
 bool conn_peer_cred(const struct conn *c, uid_t *uid, pid_t *pid);
 const struct tls_info *conn_tls(const struct conn *c); /* NULL in clear */
+const struct tls *conn_tls_peer(const struct conn *c); /* also while it shakes hands */
 
 #endif

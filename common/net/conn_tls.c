@@ -129,6 +129,11 @@ const struct tls_info *conn_tls(const struct conn *c)
     return c->tls && !c->handshaking ? tls_info(c->tls) : NULL;
 }
 
+const struct tls *conn_tls_peer(const struct conn *c)
+{
+    return c->tls;
+}
+
 const char *conn_tls_error(const struct conn *c)
 {
     return c->tls && c->error == -EPROTO ? tls_error(c->tls) : "";

@@ -58,6 +58,7 @@ struct smtp_transaction {
     uint64_t size;      /* of the spool file, LF line ends                  */
     struct str flags;   /* behind XSPOOL: words                             */
     uint64_t wire_size; /* with CRLF, for SIZE=; 0 when not known           */
+    bool ask_only;      /* MAIL and RCPT alone: the results are what RCPT said */
 };
 
 enum smtp_client_want {

@@ -111,8 +111,10 @@ void client_say_more(struct smtp_client *s)
 
         if (!all && !pipelining(s))
             return;
-        if (all && s->say.stage == LAST && s->accepted == 0) { /* nobody takes it: no letter */
-            answer_rest(s, s->mail_reply);
+        if (s->tx->ask_only && s->say.stage == LAST && !all)
+            return; /* nothing may follow the recipients */
+        if (all && s->say.stage == LAST && (s->accepted == 0 || s->tx->ask_only)) {
+            answer_rest(s, s->mail_reply); /* nobody takes it: no letter */
             over(s, s->mail_reply.code == 0);
             return;
         }
@@ -227,7 +229,7 @@ static void hear_rcpt(struct smtp_client *s, size_t i)
         return; /* what follows a refused MAIL says nothing new */
     if (client_is_good(s))
         s->accepted++;
-    else
+    if (!client_is_good(s) || s->tx->ask_only)
         answer(&s->tx->rcpts[i], reply_reader_reply(&s->reply, &s->transaction));
 }
 

@@ -1,4 +1,4 @@
-#include "tls/tls.h"
+#include "tls/tls_impl.h"
 
 #include <assert.h>
 #include <openssl/err.h>
@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 enum {
-    SERVICE_BYTES_MAX = 16,
     RECORD_BYTES = 16384, /* RFC 8446 5.1 */
     BINDING_BYTES = 32,   /* RFC 9266 2   */
     HANDSHAKE_BYTES_MAX = 128 * 1024,
@@ -25,25 +24,6 @@ static const char ciphers_1_2[] =
  * less in a handshake than the one that OpenSSL puts there. */
 static const char ciphers_1_3[] =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-
-struct tls_context {
-    SSL_CTX *ctx;
-    unsigned count;
-    bool server, verify;
-    unsigned char alpn_n;
-    char alpn[SERVICE_BYTES_MAX];
-};
-
-struct tls {
-    SSL *ssl;
-    struct tls_context *context;
-    struct str *in;  /* lent for one call */
-    struct buf *out; /* lent for one call */
-    bool closed;
-    bool up;
-    struct tls_info info;
-    char error[160];
-};
 
 /* ---- the BIO: reads from what was lent, writes to what was lent ---- */
 
@@ -236,6 +216,19 @@ struct tls_context *tls_context_server(struct str chain_pem, struct str key_pem,
     return c;
 }
 
+/* The certificate that is refused is kept, for who wants to know. */
+static int verified(int good, X509_STORE_CTX *store)
+{
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tls *t = SSL_get_app_data(ssl);
+
+    if (!good && !t->refused && X509_STORE_CTX_get0_cert(store)) {
+        t->refused = X509_STORE_CTX_get0_cert(store);
+        X509_up_ref(t->refused);
+    }
+    return good;
+}
+
 struct tls_context *tls_context_client(const char *ca_file, struct err *err)
 {
     struct tls_context *c = context_new();
@@ -244,7 +237,7 @@ struct tls_context *tls_context_client(const char *ca_file, struct err *err)
     if (!ca_file)
         return c;
     c->verify = true;
-    SSL_CTX_set_verify(c->ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_verify(c->ctx, SSL_VERIFY_PEER, verified);
     if ((*ca_file ? SSL_CTX_load_verify_file(c->ctx, ca_file)
                   : SSL_CTX_set_default_verify_paths(c->ctx)) != 1) {
         context_error(err, *ca_file ? ca_file : "the system's authorities");
@@ -270,8 +263,7 @@ void tls_context_unref(struct tls_context *c)
 
 /* ---- connections ---- */
 
-/* RFC 6066 3: a literal address is no server name. */
-static bool is_name(const char *s)
+bool tls_is_name(const char *s)
 {
     return *s && strspn(s, "0123456789.") != strlen(s) && !strchr(s, ':');
 }
@@ -284,12 +276,12 @@ static void name_server(struct tls *t, struct str server_name)
         return;
     memcpy(name, server_name.p, server_name.n);
     name[server_name.n] = '\0';
-    if (is_name(name))
+    if (tls_is_name(name))
         SSL_set_tlsext_host_name(t->ssl, name);
-    if (t->context->verify && !is_name(name) &&
+    if (t->context->verify && !tls_is_name(name) &&
         X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->ssl), name) != 1)
         SSL_set1_host(t->ssl, name); /* not an address either: nobody has that name */
-    if (t->context->verify && is_name(name) && SSL_set1_host(t->ssl, name) != 1)
+    if (t->context->verify && tls_is_name(name) && SSL_set1_host(t->ssl, name) != 1)
         abort();
     SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 }
@@ -305,6 +297,7 @@ struct tls *tls_new(struct tls_context *c, struct str server_name)
     t->ssl = SSL_new(c->ctx);
     if (!t->ssl)
         abort();
+    SSL_set_app_data(t->ssl, t);
     BIO_set_data(b, t);
     BIO_set_init(b, 1);
     SSL_set_bio(t->ssl, b, b);
@@ -322,6 +315,7 @@ void tls_free(struct tls *t)
     if (!t)
         return;
     SSL_free(t->ssl);
+    X509_free(t->refused);
     tls_context_unref(t->context);
     free(t);
 }

@@ -1,6 +1,7 @@
 #include "mta/send/delivery.h"
 
 #include "mta/send/memory.h"
+#include "mta/send/probe.h"
 #include "net/io.h"
 #include "sys/log.h"
 
@@ -91,6 +92,8 @@ static void settle(struct delivery *d, size_t i, struct result r)
                                                             : STR("4.0.0");
     d->results[i] = r;
     d->nopen--;
+    if (d->order.probe)
+        return;
     if (smtp_reply_class(r.reply) == 2)
         memory_add(d->send->memory, &d->order.id, d->order.rcpts[i].forward_path, &r);
     log_result(d, &r, d->order.rcpts[i].forward_path);
@@ -141,6 +144,8 @@ static uint64_t connect_ms(const struct delivery *d)
 {
     uint64_t ms = d->terms->connect_ms;
 
+    if (d->order.probe && ms > PROBE_STEP_MS)
+        ms = PROBE_STEP_MS;
     return d->at + 1 < d->hosts.n && ms > SEND_FALLBACK_MS ? SEND_FALLBACK_MS : ms;
 }
 
@@ -148,7 +153,11 @@ static void try_host(struct delivery *d, bool fresh)
 {
     const struct host *h = &d->hosts.all[d->at];
 
-    d->remote = fresh || d->clear ? NULL : remote_reuse(d->send, d->terms, d->route, h, d);
+    if (d->order.probe)
+        probe_dial(d->order.probe, h, d->clear);
+    d->remote = fresh || d->clear || d->order.probe
+                    ? NULL
+                    : remote_reuse(d->send, d->terms, d->route, h, d);
     d->reused = d->remote;
     if (d->reused)
         return;
@@ -175,6 +184,8 @@ static void resolved(void *arg, const struct hosts *hosts, struct smtp_reply why
 
     d->resolve = NULL;
     d->hosts = *hosts;
+    if (d->order.probe)
+        probe_hosts(d->order.probe, d->route, hosts, why, resolver_dnssec(d->terms->resolver));
     if (hosts->n == 0)
         settle_all(d, tell(d, why, false));
     else
@@ -195,6 +206,8 @@ void delivery_lost(struct delivery *d, struct remote *r, enum remote_lost how,
     (void)r;
 
     remember(d, why, said);
+    if (d->order.probe)
+        probe_lost(d->order.probe, why, said);
     for (size_t i = 0; begun && i < d->tx.nrcpts; i++) {
         const struct smtp_client_rcpt *c = &d->rcpts[i];
 
@@ -216,8 +229,9 @@ void delivery_lost(struct delivery *d, struct remote *r, enum remote_lost how,
     else if (reused && (how == REMOTE_LOST || why.code == 421)) /* it had grown stale */
         try_host(d, true);
     else if (how == REMOTE_LOST_TLS && d->route->tls == ROUTE_MAY && !d->clear) {
-        log_event(LOG_WARN, &d->order.id, "clear", "%s: %.*s; once more without",
-                  d->hosts.all[d->at].name, STR_ARGS(why.text));
+        if (!d->order.probe)
+            log_event(LOG_WARN, &d->order.id, "clear", "%s: %.*s; once more without",
+                      d->hosts.all[d->at].name, STR_ARGS(why.text));
         d->clear = true;
         try_host(d, true);
     } else
@@ -254,8 +268,9 @@ static void fill_transaction(struct delivery *d, bool seven_bits)
     d->tx = (struct smtp_transaction){.mail = mail,
                                       .rcpts = d->rcpts,
                                       .nrcpts = n,
-                                      .size = d->source->size,
-                                      .wire_size = d->source->wire_size};
+                                      .size = d->source ? d->source->size : 0,
+                                      .wire_size = d->source ? d->source->wire_size : 0,
+                                      .ask_only = d->order.probe};
 }
 
 const struct source_wish *delivery_ready(struct delivery *d, struct remote *r)
@@ -264,7 +279,7 @@ const struct source_wish *delivery_ready(struct delivery *d, struct remote *r)
     struct source_wish *wish;
 
     d->source = seven_bits ? d->seven_bits : d->as_it_is;
-    if (d->source) {
+    if (d->source || d->order.probe) {
         fill_transaction(d, seven_bits);
         d->begun = true;
         remote_begin(r, &d->tx);
@@ -308,7 +323,8 @@ struct source *delivery_source(struct delivery *d)
 
 void delivery_done(struct delivery *d, struct remote *r)
 {
-    (void)r;
+    if (d->order.probe)
+        remote_leave(r);
     for (size_t i = 0; i < d->tx.nrcpts; i++) {
         const struct smtp_client_rcpt *c = &d->rcpts[i];
 
@@ -323,6 +339,11 @@ void delivery_done(struct delivery *d, struct remote *r)
         next_host(d);
     else
         finish_if_done(d);
+}
+
+struct probe *delivery_probe(const struct delivery *d)
+{
+    return d->order.probe;
 }
 
 bool delivery_is_handed(const struct delivery *d)
@@ -416,7 +437,7 @@ static const char *flaw_of(const struct delivery *d)
 /* Who has it already. */
 static void remember_taken(struct delivery *d)
 {
-    for (size_t i = 0; i < d->order.n; i++) {
+    for (size_t i = 0; i < d->order.n && !d->order.probe; i++) {
         const struct result *r =
             memory_find(d->send->memory, &d->order.id, d->order.rcpts[i].forward_path);
         struct result copy;
@@ -441,6 +462,8 @@ static void begin(struct delivery *d)
     const char *flaw = flaw_of(d);
 
     remember_taken(d);
+    if (d->order.probe)
+        probe_route(d->order.probe, d->route, flaw);
     if (d->nopen == 0) {
         finish_if_done(d);
     } else if (flaw) {

@@ -36,6 +36,7 @@ struct delivery_order {
      * more. */
     void (*gone)(void *arg);
     void *arg;
+    struct probe *probe; /* NULL, or: no letter, and each step is told to it (probe.h) */
 };
 
 struct delivery *delivery_new(struct send *s, const struct delivery_order *o);
@@ -46,6 +47,9 @@ struct delivery *delivery_adopt(struct send *s, const struct delivery_order *o, 
 const struct result *delivery_results(const struct delivery *d); /* one a recipient, in order */
 /* What is under way is given up. Accepts NULL. */
 void delivery_free(struct delivery *d);
+
+/* NULL for a letter's. */
+struct probe *delivery_probe(const struct delivery *d);
 
 /* The letter's end has been said and not been answered: who gives up now sends it twice. */
 bool delivery_is_handed(const struct delivery *d);

@@ -77,8 +77,17 @@ void hosts_name_set(struct hosts *h)
 void hosts_of_mx(struct hosts *h, const struct mx_result *r, uint16_t port)
 {
     for (size_t i = 0; i < r->n; i++)
-        for (size_t k = 0; k < r->hosts[i].n; k++)
+        for (size_t k = 0; k < r->hosts[i].n; k++) {
+            size_t at = h->n;
+
             hosts_add(h, r->hosts[i].name, &r->hosts[i].addresses[k], port);
+            if (h->n == at)
+                continue;
+            h->all[at].preference = r->hosts[i].preference;
+            h->all[at].secure = r->hosts[i].secure;
+        }
+    h->secure = r->secure;
+    h->implied = r->implied;
     h->more |= r->partial;
     hosts_name_set(h);
 }

@@ -21,12 +21,16 @@ struct host {
     char ip[IP_TEXT_BYTES];         /* "" for a Unix socket                    */
     struct sockaddr_storage at;
     socklen_t at_n;
+    uint16_t preference; /* of the MX record                       */
+    bool secure;         /* its address was validated (DNSSEC)     */
 };
 
 struct hosts {
     struct host all[HOSTS];
     size_t n;
     bool more;                      /* some are left out, or could not be found just now */
+    bool secure;                    /* the list of names was validated                */
+    bool implied;                   /* there are no MX records: the domain itself is the host */
     char set[HOST_SET_LETTERS + 1]; /* the same for the same names, in whatever order */
 };
 

@@ -1,5 +1,6 @@
 /* posta-mta-send - brings letters to other servers. */
 #include "base/defer.h"
+#include "mta/send/control.h"
 #include "mta/send/delivery.h"
 #include "mta/send/memory.h"
 #include "sasl/client.h"
@@ -138,20 +139,20 @@ static int send_start(struct program *p, struct err *err)
 static int send_serve(struct program *p, const char *name, int fd, struct err *err)
 {
     struct send *s = p->state;
+    struct listen_options o = {.conn = {.protocol = &send_protocol},
+                               .make = send_session_make,
+                               .arg = s,
+                               .busy = STR("421 4.3.2 posta-mta-send is too busy\r\n"),
+                               .connections_max = p->config->limits.connections,
+                               .shared = p->shared};
 
-    (void)name;
+    if (strcmp(name, "send.ctl") == 0)
+        control_options(s, &o);
     if (s->nlisteners == SEND_LISTENERS) {
         close(fd);
         return err_set(err, E_LIMIT, "more than %d sockets", SEND_LISTENERS);
     }
-    s->listeners[s->nlisteners++] = listener_new(
-        p->loop, fd,
-        &(struct listen_options){.conn = {.protocol = &send_protocol},
-                                 .make = send_session_make,
-                                 .arg = s,
-                                 .busy = STR("421 4.3.2 posta-mta-send is too busy\r\n"),
-                                 .connections_max = p->config->limits.connections,
-                                 .shared = p->shared});
+    s->listeners[s->nlisteners++] = listener_new(p->loop, fd, &o);
     return 0;
 }
 
@@ -175,6 +176,7 @@ static void send_drain(struct program *p)
         listener_free(s->listeners[--s->nlisteners]);
     remote_farewell(s);
     conn_each(p->loop, &send_protocol, send_session_farewell, NULL);
+    control_drain(s);
     send_drained(s);
 }
 
@@ -211,14 +213,17 @@ static void send_status(struct program *p, struct buf *json)
 
 static const struct program_socket sockets[] = {
     {.name = "send.sock", .path = "send.sock"},
-    {0                  },
+    {.name = "send.ctl",                   .path = "send.ctl"},
+    {0},
 };
 
 static const struct program_spec spec = {
     .name = "posta-mta-send",
     .about =
         "Brings letters to other servers: what posta-mta-queue hands over on send.sock goes "
-        "to the hosts that posta.conf or DNS name for its domain.",
+        "to the hosts that posta.conf or DNS name for its domain. `posta probe` asks it "
+        "through "
+        "send.ctl what would become of a letter.",
     .sockets = sockets,
     .start = send_start,
     .serve = send_serve,

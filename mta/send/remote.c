@@ -1,5 +1,6 @@
 #include "mta/send/remote.h"
 
+#include "mta/send/probe.h"
 #include "net/conn.h"
 #include "sasl/client.h"
 #include "sys/log.h"
@@ -34,6 +35,12 @@ struct remote {
     ssize_t n;
     char *chunk;
 };
+
+/* Who listens to each step, or NULL. */
+static struct probe *probe_of(const struct remote *r)
+{
+    return r->delivery ? delivery_probe(r->delivery) : NULL;
+}
 
 /* ---- the end ---- */
 
@@ -81,6 +88,11 @@ void remote_drop(struct remote *r)
     r->delivery = NULL;
     r->over = true;
     conn_abort(r->conn);
+}
+
+void remote_leave(struct remote *r)
+{
+    r->letters = SEND_LETTERS;
 }
 
 void remote_farewell(struct send *s)
@@ -139,15 +151,18 @@ static uint64_t ms_for(const struct send_terms *t, enum smtp_client_step step)
 /* Anew only when something whole has come or another step has begun (O07). */
 static void set_deadline(struct remote *r)
 {
-    uint64_t progress;
+    uint64_t progress, ms;
     enum smtp_client_step step = smtp_client_step(r->client, &progress);
 
     if (r->connected && step == r->step && progress == r->progress)
         return;
+    if (probe_of(r))
+        probe_connected(probe_of(r));
     r->connected = true;
     r->step = step;
     r->progress = progress;
-    conn_deadline(r->conn, ms_for(r->terms, step));
+    ms = ms_for(r->terms, step);
+    conn_deadline(r->conn, probe_of(r) && ms > PROBE_STEP_MS ? PROBE_STEP_MS : ms);
 }
 
 static struct smtp_reply too_slow(const struct remote *r)
@@ -249,6 +264,8 @@ static void write_down(const struct remote *r, char direction, struct str lines)
 {
     char name[NAME_BYTES];
 
+    if (probe_of(r))
+        probe_talk(probe_of(r), direction, lines);
     if (!r->terms->transcript || lines.n == 0)
         return;
     snprintf(name, sizeof(name), "send-%u", r->number);
@@ -382,7 +399,8 @@ static void remote_tls_started(void *session, struct conn *c)
 {
     struct remote *r = session;
 
-    (void)c;
+    if (probe_of(r))
+        probe_tls(probe_of(r), c, r->terms->tls_verify, false, STR(""));
     r->handshaking = false;
     r->connected = false; /* a deadline of its own for what follows */
     smtp_client_tls_started(r->client);
@@ -423,6 +441,8 @@ static void remote_closed(void *session, struct conn *c)
     else
         snprintf(words, sizeof(words), "%s",
                  error ? strerrordesc_np(-error) : "the connection ended");
+    if (probe_of(r) && r->handshaking)
+        probe_tls(probe_of(r), c, r->terms->tls_verify, true, str_c(words));
     end(r, r->handshaking ? REMOTE_LOST_TLS : REMOTE_LOST,
         (struct smtp_reply){451,
                             r->handshaking ? STR("4.7.5")
@@ -480,7 +500,7 @@ static struct smtp_client *new_client(const struct remote *r)
         .starttls = tls != ROUTE_NEVER && r->terms->tls,
         .starttls_needed = tls == ROUTE_MUST || tls == ROUTE_VERIFY,
         .login = r->route->user.n > 0,
-        .transcript = r->terms->transcript,
+        .transcript = r->terms->transcript || probe_of(r),
     });
 }
 

@@ -32,6 +32,7 @@ struct remote *remote_reuse(struct send *s, const struct send_terms *t,
                             struct delivery *d);
 /* The delivery does not want it any more, in the middle: the connection goes. */
 void remote_drop(struct remote *r);
+void remote_leave(struct remote *r);  /* QUIT, as soon as it may be said */
 void remote_farewell(struct send *s); /* QUIT on all that are idle */
 
 /* The pool's work. */

@@ -262,6 +262,11 @@ void resolve_cancel(struct resolve *q)
     free(q);
 }
 
+struct str resolver_dnssec(const struct resolver *r)
+{
+    return r->dns ? dns_dnssec_text(dns_dnssec(r->dns)) : str_c(r->why.text);
+}
+
 struct resolver *resolver_new(struct loop *l, const struct config *c)
 {
     struct resolver *r = calloc(1, sizeof(*r));

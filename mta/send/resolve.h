@@ -28,4 +28,7 @@ struct resolve *resolve_host(struct resolver *r, struct str host, uint16_t port,
                              resolve_done *done, void *arg);
 void resolve_cancel(struct resolve *q); /* accepts NULL */
 
+/* Are answers validated? In words. */
+struct str resolver_dnssec(const struct resolver *r);
+
 #endif

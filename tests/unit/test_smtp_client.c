@@ -197,6 +197,53 @@ static void a_body_waits_for_the_peer(void **state)
     smtp_client_free(c);
 }
 
+/* What `posta probe` does: nothing of a letter leaves, and what RCPT says is the result. */
+static void asked_only(void **state)
+{
+    static const struct {
+        const char *ehlo, *replies[2];
+        int codes[2];
+    } rows[] = {
+        {"250-mx\r\n250 PIPELINING\r\n", {"250 ok\r\n250 yes\r\n", "550 no\r\n"},  {250, 550}},
+        {"250-mx\r\n250 PIPELINING\r\n", {"250 ok\r\n250 yes\r\n250 yes\r\n", ""}, {250, 250}},
+        {"250-mx\r\n250 PIPELINING\r\n", {"450 no\r\n503 x\r\n", "503 x\r\n"},     {450, 450}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct smtp_client_rcpt rcpts[] = {{.rcpt.forward_path = STR("a@d")},
+                                           {.rcpt.forward_path = STR("b@d")}};
+        struct smtp_transaction tx = {
+            .mail.reverse_path = STR(""), .rcpts = rcpts, .nrcpts = 2, .ask_only = true};
+        struct smtp_client *c =
+            smtp_client_new(&(struct smtp_client_config){.hostname = STR("me")});
+
+        smtp_client_begin(c, &tx);
+        smtp_client_feed(c, STR("220 mx\r\n"));
+        smtp_client_next(c);
+        smtp_client_sent(c, smtp_client_output(c).n);
+        smtp_client_feed(c, str_c(rows[i].ehlo));
+        smtp_client_next(c);
+        assert_true(str_eq(smtp_client_output(c),
+                           STR("MAIL FROM:<>\r\nRCPT TO:<a@d>\r\nRCPT TO:<b@d>\r\n")));
+        smtp_client_sent(c, smtp_client_output(c).n);
+        smtp_client_feed(c, str_c(rows[i].replies[0]));
+        smtp_client_next(c);
+        assert_int_equal(smtp_client_output(c).n, 0);
+        smtp_client_feed(c, str_c(rows[i].replies[1]));
+        if (*rows[i].replies[1])
+            assert_int_equal(smtp_client_next(c), SMTP_CLIENT_DONE);
+        for (int k = 0; k < 2; k++) {
+            assert_int_equal(rcpts[k].phase, SMTP_PHASE_ANSWERED);
+            assert_int_equal(rcpts[k].reply.code, rows[i].codes[k]);
+        }
+        smtp_client_quit(c);
+        assert_int_equal(smtp_client_next(c), SMTP_CLIENT_INPUT);
+        assert_true(str_eq(smtp_client_output(c), STR("QUIT\r\n")));
+        smtp_client_free(c);
+    }
+}
+
 /* O06: an answer to the letter while the last octet of it, or of its name, has not left. */
 static void o06_answer_before_the_last_octet_left(void **state)
 {
@@ -357,6 +404,7 @@ int main(void)
         cmocka_unit_test(reply_limits),
         cmocka_unit_test(a_long_reply_is_kept_short),
         cmocka_unit_test(a_body_waits_for_the_peer),
+        cmocka_unit_test(asked_only),
         cmocka_unit_test(o06_answer_before_the_last_octet_left),
         cmocka_unit_test(a_refusal_before_the_last_octet_left),
         cmocka_unit_test(many_recipients),
