@@ -30,6 +30,7 @@ struct letter {
     struct part *top;
     int fd;
     bool crlf, damaged; /* it is not as long as it should be */
+    bool other;         /* read whole, it is not as many octets on the wire as was said */
     bool has_head;
     uint64_t head_end, head_wire; /* where the head ends in the file */
     unsigned item;                /* the next one */
@@ -40,12 +41,15 @@ struct letter {
         uint64_t wire; /* what `at` is on the wire, behind `from` */
         uint64_t skip, left;
         char last;
+        bool whole; /* all of the letter was asked for */
     } stream;
 };
 
 void letter_init(struct letter *l);
 void letter_close(struct letter *l); /* for the next one */
 void letter_done(struct letter *l);
+
+int letter_size(const struct letter *l, uint64_t *octets); /* of the open file; -errno */
 
 /* ---- sections ---- */
 

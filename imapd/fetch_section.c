@@ -34,6 +34,16 @@ void letter_done(struct letter *l)
     buf_done(&l->chosen);
 }
 
+int letter_size(const struct letter *l, uint64_t *octets)
+{
+    struct stat st;
+
+    if (fstat(l->fd, &st) < 0)
+        return -errno;
+    *octets = (uint64_t)st.st_size;
+    return 0;
+}
+
 /* RFC822.HEADER and RFC822.TEXT are sections under another name. */
 static struct section section_of(const struct fetch_item *item)
 {
@@ -188,31 +198,18 @@ static int find_head(struct letter *l)
 
 /* ---- where it lies ---- */
 
-static int find_size(const struct letter *l, uint64_t *size)
-{
-    struct stat st;
-
-    if (fstat(l->fd, &st) < 0)
-        return -errno;
-    *size = (uint64_t)st.st_size;
-    return 0;
-}
-
 /* Of the letter itself: no tree is needed. */
 static int find_own(struct letter *l, enum section_text text, struct text *out)
 {
-    uint64_t size = 0;
-    int code = find_size(l, &size);
+    int code;
 
-    if (code < 0)
-        return code;
-    *out = (struct text){.kind = TEXT_RANGE, .end = size, .wire = l->vsize};
+    *out = (struct text){.kind = TEXT_RANGE, .end = l->size, .wire = l->vsize};
     if (text == SECTION_ALL)
         return 0;
     if (!l->has_head && (code = find_head(l)) < 0)
         return code;
     if (text == SECTION_TEXT) {
-        out->at = l->head_end < size ? l->head_end : size;
+        out->at = l->head_end < l->size ? l->head_end : l->size;
         out->wire = l->vsize > l->head_wire ? l->vsize - l->head_wire : 0;
     } else {
         out->end = l->head_end;

@@ -111,18 +111,21 @@ static void tell_slice(struct buf *out, const struct fetch_item *item, struct st
         buf_add(out, (struct str){all + item->from, (size_t)n});
 }
 
-static void tell_bytes(struct buf *out, const struct fetch_item *item, struct str in, bool crlf)
+/* How many octets all of `in` is on the wire. */
+static uint64_t tell_bytes(struct buf *out, const struct fetch_item *item, struct str in,
+                           bool crlf)
 {
     uint64_t wire = wire_count(in, crlf, 0);
     char *to;
 
     if (item->partial) {
         tell_slice(out, item, in, crlf, wire);
-        return;
+        return wire;
     }
     literal(out, wire);
     if ((to = buf_room(out, wire + 1)))
         buf_grown(out, (size_t)(wire_write(to, in, crlf, 0) - to));
+    return wire;
 }
 
 static void tell_small(struct step *s, struct letter *l, const struct fetch_item *item,
@@ -135,7 +138,8 @@ static void tell_small(struct step *s, struct letter *l, const struct fetch_item
         abort();
     ssize_t n = letter_read(l, all, room, text->at);
     l->damaged |= n < 0 || (size_t)n < room;
-    tell_bytes(s->out, item, (struct str){all, n < 0 ? 0 : (size_t)n}, l->crlf);
+    uint64_t wire = tell_bytes(s->out, item, (struct str){all, n < 0 ? 0 : (size_t)n}, l->crlf);
+    l->other |= text->at == 0 && text->end == l->size && wire != l->vsize;
 }
 
 /* ---- large ---- */
@@ -153,6 +157,7 @@ static void begin_stream(struct step *s, struct letter *l, const struct fetch_it
     l->stream.last = 0;
     l->stream.skip = skip;
     l->stream.left = partial(item, text->wire);
+    l->stream.whole = text->at == 0 && text->end == l->size && !item->partial;
     if (r->uid == l->uid && r->from == text->at && r->wire <= skip) {
         l->stream.at = r->at;
         l->stream.wire = r->wire;
@@ -224,6 +229,7 @@ bool text_stream(struct step *s, struct letter *l)
             send_chunk(s, l, (struct str){chunk, (size_t)n});
     }
     l->streaming = l->stream.left > 0;
+    l->other |= !l->streaming && l->stream.whole && l->stream.at < l->stream.end;
     return !l->streaming;
 }
 

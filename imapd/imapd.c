@@ -127,9 +127,10 @@ static void status(struct program *p, struct buf *json)
 
     buf_addf(json,
              "\"sessions\": %u, \"idling\": %u, \"watches\": %u, \"logins\": %llu, "
-             "\"commands\": %llu",
+             "\"commands\": %llu, \"damaged\": %llu",
              cs->n, cs->idling, notify_watches(cs->notify), (unsigned long long)cs->logins,
-             (unsigned long long)cs->commands);
+             (unsigned long long)cs->commands,
+             (unsigned long long)mailboxes_damaged(cs->mailboxes));
 }
 
 static const struct program_socket sockets[] = {

@@ -20,7 +20,8 @@ struct fetch {
     unsigned n;
     bool marks, needs_file;
     struct letter letter;
-    struct uidset read; /* told, and not \Seen yet */
+    struct uidset read;    /* told, and not \Seen yet */
+    struct uidset damaged; /* read whole, and other octets than were said */
 };
 
 static void fetch_done(void *state)
@@ -29,6 +30,7 @@ static void fetch_done(void *state)
 
     letter_done(&f->letter);
     uidset_done(&f->read);
+    uidset_done(&f->damaged);
 }
 
 static unsigned wants(unsigned what)
@@ -75,27 +77,39 @@ static struct fetch *begin(struct step *s)
 
 /* ---- one letter ---- */
 
+/* Cut, or grown: what was kept of it is not true, and it is shown as it is (X32). */
+static int look_again(struct step *s, struct fetch *f, struct message *m)
+{
+    int code = mailbox_look_again(s->w->box, m, f->want, &s->err);
+
+    f->letter.crlf = m->crlf;
+    return code == 0 && m->gone ? E_NOT_FOUND : code;
+}
+
 /* What its texts need stays at hand, also when the row is left. E_NOT_FOUND: it has gone. */
-static int open_letter(struct step *s, struct fetch *f, const struct message *m)
+static int open_letter(struct step *s, struct fetch *f, struct message *m)
 {
     struct letter *l = &f->letter;
+    uint64_t size = m->size;
 
     letter_close(l);
+    if (f->needs_file || !m->header_complete) {
+        l->fd = mailbox_letter(s->w->box, m->uid, &l->crlf, &s->err);
+        int code = l->fd < 0 ? l->fd : letter_size(l, &size);
+        if (code == 0 && size != m->size)
+            code = look_again(s, f, m);
+        if (code < 0)
+            return code;
+    }
     l->uid = m->uid;
     l->size = m->size;
     l->vsize = m->vsize;
-    l->crlf = m->crlf;
     if (f->want & WANT_HEADER) {
         l->header = arena_dup(&l->arena, m->header);
         l->has_header = m->header_complete;
     }
     if (f->n && (f->want & WANT_PARTS))
         l->top = structure_unpack(arena_dup(&l->arena, m->parts), &l->arena);
-    if (f->needs_file || !l->has_header) {
-        l->fd = mailbox_letter(s->w->box, m->uid, &l->crlf, &s->err);
-        if (l->fd < 0)
-            return l->fd;
-    }
     l->open = true;
     return 0;
 }
@@ -167,6 +181,8 @@ static bool tell_texts(struct step *s, struct fetch *f, bool any)
     work_letter_end(s);
     if (l->damaged)
         work_damaged(s);
+    if (l->damaged || l->other)
+        uidset_add(&f->damaged, l->uid, l->uid);
     letter_close(l);
     return true;
 }
@@ -230,6 +246,19 @@ static int tell_letters(struct step *s, struct fetch *f)
     return code;
 }
 
+/* Found out while they were told: from the next FETCH on what is said of them is true. */
+static int correct_damaged(struct step *s, struct fetch *f)
+{
+    struct uidset_walk walk = uidset_walk(&f->damaged);
+    struct message m = {0};
+    int code = f->damaged.n ? step_begin(s, MAILBOX_READ) : 0;
+
+    while (code == 0 && uidset_walk_next(&walk, &m.uid))
+        code = mailbox_look_again(s->w->box, &m, WANT_SIZE, &s->err);
+    uidset_clear(&f->damaged);
+    return code;
+}
+
 /* A letter that cannot be marked has been read all the same. */
 static int mark_read(struct step *s, struct fetch *f)
 {
@@ -266,6 +295,9 @@ enum work_state work_fetch(struct step *s)
     code = s->run->todo.n ? tell_letters(s, f) : 1;
     if (code < 0)
         return work_give_up(s, code);
+    int corrected = code == 1 ? correct_damaged(s, f) : 0;
+    if (corrected < 0)
+        return work_give_up(s, corrected);
     if (mark_read(s, f) < 0)
         return WORK_DONE;
     return code == 1 ? work_ok(s, "FETCH completed") : WORK_MORE;

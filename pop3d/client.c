@@ -7,6 +7,7 @@
 
 #include "pop3d/letters.h"
 #include "store/change.h"
+#include "store/lines.h"
 #include "store/popbox.h"
 #include "sys/log.h"
 
@@ -39,7 +40,8 @@ struct client {
 
     struct popbox *box;
     struct letters letters;
-    uint64_t octets; /* of the maildrop */
+    uint64_t octets;          /* of the maildrop */
+    struct lines_count lines; /* of the letter that is sent */
     uint32_t retrieved, deleted;
     uint64_t sent;
 };
@@ -161,8 +163,28 @@ static void tell_entries(struct client *cl)
             pop3_answer_entry(cl->session, popbox_size(cl->box, i), STR(""));
 }
 
+/* Told once a session (X32): it is sent as it is. */
+static void check_letter(struct client *cl)
+{
+    uint64_t wire = lines_wire_octets(&cl->lines);
+    struct str uidl;
+
+    if (!popbox_found_damaged(cl->box, cl->letter, wire))
+        return;
+    uidl = popbox_uidl(cl->box, cl->letter);
+    cl->all->damaged++;
+    log_event(LOG_ERROR, NULL, "damaged",
+              "user=%.*s %s uidl=%.*s: the file has %llu octets on the wire and is not what "
+              "its name says; it is sent as it is",
+              STR_ARGS(cl->user), cl->maildir, STR_ARGS(uidl), (unsigned long long)wire);
+}
+
 static void give_piece(struct client *cl, struct str piece, bool last)
 {
+    if (!cl->req->top)
+        lines_add(&cl->lines, piece);
+    if (last && !cl->req->top)
+        check_letter(cl);
     cl->sent += piece.n;
     cl->retrieved += last && !cl->req->top;
     pop3_answer_letter(cl->session, piece, last);
@@ -192,6 +214,8 @@ static bool tell_letter(struct client *cl)
 
     cl->letter = cl->req->first;
     cl->start = cl->req->start;
+    if (cl->start)
+        cl->lines = (struct lines_count){0};
     if (cl->start && letters_have(&cl->letters, cl->letter, &text)) {
         give_piece(cl, text, true);
         return true;

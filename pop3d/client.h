@@ -20,8 +20,8 @@ struct clients {
     struct jobs *letters;       /* reading                                    */
     bool draining;
     unsigned n;
-    uint64_t connections, logins, retrieved, deleted; /* since the start */
-    void (*empty)(void *arg);                         /* draining, and the last one has gone */
+    uint64_t connections, logins, retrieved, deleted, damaged; /* since the start */
+    void (*empty)(void *arg); /* draining, and the last one has gone */
     void *arg;
 };
 

@@ -120,9 +120,11 @@ static void status(struct program *p, struct buf *json)
 {
     const struct clients *cs = &((struct pop3d *)p->state)->clients;
 
-    buf_addf(json, "\"sessions\": %u, \"logins\": %llu, \"retrieved\": %llu, \"deleted\": %llu",
+    buf_addf(json,
+             "\"sessions\": %u, \"logins\": %llu, \"retrieved\": %llu, \"deleted\": %llu, "
+             "\"damaged\": %llu",
              cs->n, (unsigned long long)cs->logins, (unsigned long long)cs->retrieved,
-             (unsigned long long)cs->deleted);
+             (unsigned long long)cs->deleted, (unsigned long long)cs->damaged);
 }
 
 static const struct program_socket sockets[] = {

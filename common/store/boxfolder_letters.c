@@ -209,6 +209,41 @@ int boxfolder_update(struct boxfolder *f, const struct letter_row *was,
     return r;
 }
 
+int boxfolder_correct(struct boxfolder *f, const struct letter_row *now, bool *corrected,
+                      struct err *err)
+{
+    char name[NAME_BYTES + 1];
+    struct letter_row was;
+    struct db_stmt *s;
+    struct arena a;
+
+    arena_init(&a);
+    *corrected = false;
+    int r = boxfolder_letter(f, now->uid, &a, &was, err);
+    if (r == 0 && (was.size != now->size || !was.has_vsize || was.vsize != now->vsize) &&
+        (s = index_statement(f->x, SQL_LETTER_TRUTH, &r, err))) {
+        size_t n = letter_name(name, &was, f->row.uidvalidity);
+
+        db_bind_int(s, 1, letter_id(f->row.id, was.uid));
+        bind_text(s, 2, str_skip((struct str){name, n}, was.unique.n));
+        db_bind_int(s, 3, (int64_t)now->size);
+        db_bind_int(s, 4, (int64_t)now->vsize);
+        db_bind_int(s, 5, now->crlf);
+        r = db_run(s, err);
+        if (r == 0) {
+            struct letter_row is = was;
+
+            is.has_vsize = true;
+            is.vsize = now->vsize;
+            count(&f->row, &was, -1);
+            count(&f->row, &is, 1);
+            *corrected = true;
+        }
+    }
+    arena_done(&a);
+    return r;
+}
+
 void boxfolder_count_flags(struct boxfolder *f, const struct letter_row *was, uint32_t flags)
 {
     struct letter_row now = *was;

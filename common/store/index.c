@@ -156,6 +156,8 @@ static const char *const sql[INDEX_STATEMENTS] = {
         "UPDATE message SET vsize = ?2, crlf = ?3 WHERE id = ?1 AND vsize IS NULL",
     [SQL_LETTER_DATED] =
         "UPDATE message SET internaldate = ?2 WHERE id = ?1 AND internaldate IS NULL",
+    [SQL_LETTER_TRUTH] = "UPDATE message SET rest = ?2, size = ?3, vsize = ?4, crlf = ?5"
+                         " WHERE id = ?1",
     [SQL_LETTERS] = "SELECT " LETTER_COLUMNS " FROM message WHERE id BETWEEN ?1 AND ?2"
                     " ORDER BY id LIMIT ?3",
     [SQL_LETTER_DROP] = "DELETE FROM message WHERE id = ?1",

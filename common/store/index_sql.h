@@ -32,7 +32,8 @@ enum index_sql {
     SQL_LETTERS_FLAGS, /* of a range of ids */
     SQL_LETTER_MEASURED,
     SQL_LETTER_DATED,
-    SQL_LETTERS, /* rows of a range of ids */
+    SQL_LETTER_TRUTH, /* what its file is */
+    SQL_LETTERS,      /* rows of a range of ids */
     SQL_LETTER_DROP,
     SQL_HEADER_DROP,
     SQL_SUMMARY_DROP,

@@ -74,11 +74,16 @@ size_t letter_name(char to[NAME_BYTES + 1], const struct letter_row *l, uint32_t
 
 /* ---- parsing ---- */
 
-void letter_of_name(struct letter_row *l, struct str s, const struct name *n,
-                    uint32_t uidvalidity)
+static bool prints(const struct letter_row *l, struct str name, uint32_t uidvalidity)
 {
     char usual[NAME_BYTES + 1];
 
+    return str_eq((struct str){usual, letter_name(usual, l, uidvalidity)}, name);
+}
+
+void letter_of_name(struct letter_row *l, struct str s, const struct name *n,
+                    uint32_t uidvalidity)
+{
     *l = (struct letter_row){
         .uid = name_uid(n, uidvalidity),
         .unique = str_first(s, n->unique.n),
@@ -94,8 +99,7 @@ void letter_of_name(struct letter_row *l, struct str s, const struct name *n,
     };
     l->form = (n->has_size ? FORM_SIZE : 0u) | (n->has_vsize ? FORM_VSIZE : 0u) |
               (l->uid ? FORM_UID : 0u) | (n->has_info ? FORM_INFO : 0u);
-    size_t length = letter_name(usual, l, uidvalidity);
-    if (length != s.n || memcmp(usual, s.p, length) != 0)
+    if (!prints(l, s, uidvalidity))
         l->rest = str_skip(s, n->unique.n);
 }
 
@@ -153,6 +157,9 @@ static void take_name(struct letter_row *l, char room[NAME_BYTES + 1], size_t le
     l->internaldate = was.internaldate;
     l->savedate = was.savedate;
     l->emailid = was.emailid;
+    /* of a damaged letter it says another size (boxfolder_correct()) */
+    if (!l->rest.p && !prints(l, (struct str){room, length}, uidvalidity))
+        l->rest = str_skip((struct str){room, length}, l->unique.n);
 }
 
 static int rename_row(struct letter_row *l, uint32_t flags, uint32_t keywords, bool number,

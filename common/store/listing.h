@@ -17,10 +17,11 @@ enum {
 }; /* letters with one unique part; more of them are nobody's mail */
 
 enum listing_flag {
-    LETTER_CUR = 1,     /* in cur/, else in new/       */
-    LETTER_CRLF = 2,    /* the file has CRLF line ends */
-    LETTER_GONE = 4,    /* not to be found any more    */
-    LETTER_UNSIZED = 8, /* vsize is not known yet      */
+    LETTER_CUR = 1,      /* in cur/, else in new/       */
+    LETTER_CRLF = 2,     /* the file has CRLF line ends */
+    LETTER_GONE = 4,     /* not to be found any more    */
+    LETTER_UNSIZED = 8,  /* vsize is not known yet      */
+    LETTER_DAMAGED = 16, /* told to be so              */
 };
 
 /* One of a million: every octet counts. */

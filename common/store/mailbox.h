@@ -41,6 +41,9 @@ void mailboxes_free(struct mailboxes *all);
 void mailboxes_rest(struct mailboxes *all,
                     uint64_t now_ms); /* now and then: closes what is idle */
 
+/* Letters found since the start whose files were not what their names say (X32). */
+uint64_t mailboxes_damaged(const struct mailboxes *all);
+
 /* `maildir` is the path below state_dir ("mail/example.org/alice"), `folder` canonical UTF-8.
  * E_NOT_FOUND where there is no such folder; INBOX is made. */
 int mailbox_open(struct mailboxes *all, struct str maildir, struct str folder,
@@ -125,6 +128,11 @@ bool message_header_keeps(struct str field_name);
 /* The letter of the row that mailbox_next() last gave, or of a UID; yours to close. E_NOT_FOUND
  * when it has gone. */
 int mailbox_letter(struct mailbox *b, uint32_t uid, bool *crlf, struct err *err);
+
+/* The file of the letter m->uid is not what was said of it: what is `wanted` is found out from
+ * it once more, with size, vsize and crlf, and remembered; a damaged letter is told in the log,
+ * once (X32). What cannot be had: m->gone. */
+int mailbox_look_again(struct mailbox *b, struct message *m, unsigned wanted, struct err *err);
 
 /* ---- changing: MAILBOX_WRITE ---- */
 enum mailbox_store { STORE_SET, STORE_ADD, STORE_REMOVE };

@@ -45,6 +45,7 @@ int mailboxes_take(struct mailboxes *all, struct str maildir, struct index **out
 void mailboxes_give(struct mailboxes *all, struct index *x, int result);
 int mailboxes_root(struct mailboxes *all, struct err *err); /* fd of the state directory */
 struct str mailboxes_host(const struct mailboxes *all);     /* as it stands in names */
+void mailboxes_found_damage(struct mailboxes *all);
 struct usages *mailboxes_usages(struct mailboxes *all); /* usages_new() and usages_free()'s */
 
 /* ---- a folder's row in index.db ---- */
@@ -189,6 +190,10 @@ void boxfolder_count_flags(struct boxfolder *f, const struct letter_row *was, ui
 int boxfolder_update_flags(struct boxfolder *f, uint32_t first, uint32_t last,
                            struct mailbox_flags keep, struct mailbox_flags set,
                            struct err *err);
+/* Its file is not what its name says: the row has what it is (size, vsize, crlf of `now`), and
+ * the name as it stands. False: it has that already. */
+int boxfolder_correct(struct boxfolder *f, const struct letter_row *now, bool *corrected,
+                      struct err *err);
 /* Row and what was kept of it; `expunged` is told by boxfolder_expunged(). */
 int boxfolder_remove(struct boxfolder *f, const struct letter_row *l, struct err *err);
 int boxfolder_expunged(struct boxfolder *f, const struct uidset *gone, struct err *err);

@@ -8,6 +8,7 @@
 
 #include "base/defer.h"
 #include "store/digest.h"
+#include "sys/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,8 @@ enum {
 struct kept_letter {
     uint32_t uid;
     bool measured, dated, digested, headed, crlf; /* headed: of the text the header alone */
-    uint64_t vsize;
+    bool damaged;
+    uint64_t size, vsize;
     int64_t internaldate;
     size_t at; /* in text: header, envelope, bodystructure, parts, one behind the other */
     size_t header, envelope, bodystructure, parts; /* octets */
@@ -167,8 +169,15 @@ static int read_head(struct mailbox *b, int fd, struct message *m, struct err *e
     return 0;
 }
 
-static int read_file(struct mailbox *b, int fd, struct message *m, unsigned wanted,
-                     unsigned missing, struct err *err)
+/* S= and W= of the name are what there is to check a letter by: octets and line ends. A file
+ * that was cut has other ones, one that was zeroed or overwritten no such line ends. */
+static bool is_damaged(const struct letter_row *l, const struct digest *d, uint64_t size)
+{
+    return l->size != size || (l->has_vsize && l->vsize != d->vsize);
+}
+
+static int read_file(struct mailbox *b, int fd, const struct letter_row *l, struct message *m,
+                     unsigned wanted, unsigned missing, struct err *err)
 {
     struct mailbox_kept *kept = kept_of(b);
     bool all = wanted & WANT_BLOBS;
@@ -184,7 +193,10 @@ static int read_file(struct mailbox *b, int fd, struct message *m, unsigned want
         m->internaldate = mtime_of(&st);
     k->internaldate = mtime_of(&st);
     k->dated = true;
-    if (missing & WANT_SIZE) {
+    k->size = (uint64_t)st.st_size;
+    k->damaged = is_damaged(l, &kept->digest, k->size);
+    if (k->damaged || (missing & WANT_SIZE)) {
+        m->size = k->size;
         m->vsize = kept->digest.vsize;
         m->crlf = kept->digest.crlf;
     }
@@ -217,7 +229,7 @@ int mailbox_find_out(struct mailbox *b, struct message *m, unsigned wanted, unsi
     int fd = mailbox_open_uid(b, m->uid, &a, &l, err);
     int r = fd < 0                   ? fd
             : missing == WANT_HEADER ? read_head(b, fd, m, err)
-                                     : read_file(b, fd, m, wanted, missing, err);
+                                     : read_file(b, fd, &l, m, wanted, missing, err);
     close_fd(&fd);
     arena_done(&a);
     if (r >= 0)
@@ -228,7 +240,29 @@ int mailbox_find_out(struct mailbox *b, struct message *m, unsigned wanted, unsi
     return 0;
 }
 
+int mailbox_look_again(struct mailbox *b, struct message *m, unsigned wanted, struct err *err)
+{
+    return mailbox_find_out(b, m, wanted, wanted | WANT_SIZE, err);
+}
+
 /* ---- writing ---- */
+
+/* Told by who corrects the row, so once, however often it is read. */
+static int put_truth(struct mailbox *b, const struct kept_letter *k)
+{
+    struct letter_row l = {.uid = k->uid, .size = k->size, .vsize = k->vsize, .crlf = k->crlf};
+    bool corrected;
+    int r = boxfolder_correct(&b->here, &l, &corrected, NULL);
+
+    if (r < 0 || !corrected)
+        return r == E_NOT_FOUND ? 0 : r;
+    mailboxes_found_damage(b->all);
+    log_event(LOG_ERROR, NULL, "damaged",
+              "%s folder=%s uid=%u: the file has %llu octets and is not what its name says; "
+              "it is shown as it is",
+              b->maildir, b->folder, k->uid, (unsigned long long)k->size);
+    return 0;
+}
 
 static int put_header(struct mailbox *b, int64_t id, const struct kept_letter *k)
 {
@@ -298,7 +332,9 @@ static int put_all(struct mailbox *b)
         const struct kept_letter *k = &b->kept->letters[i];
         int64_t id = letter_id(b->here.row.id, k->uid);
 
-        if (k->headed || k->digested)
+        if (k->damaged)
+            r = put_truth(b, k);
+        if (r == 0 && (k->headed || k->digested))
             r = put_header(b, id, k);
         if (r == 0 && k->digested)
             r = put_summary(b, id, k);

@@ -239,6 +239,16 @@ void mailboxes_rest(struct mailboxes *all, uint64_t now_ms)
     }
 }
 
+void mailboxes_found_damage(struct mailboxes *all)
+{
+    all->damaged++;
+}
+
+uint64_t mailboxes_damaged(const struct mailboxes *all)
+{
+    return all->damaged;
+}
+
 void mailboxes_tell(struct mailboxes *all, struct str maildir, struct str folder,
                     uint64_t modseq)
 {

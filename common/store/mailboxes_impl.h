@@ -27,6 +27,7 @@ struct mailboxes {
     pthread_mutex_t telling;
     struct changes *changes;
     struct usages *usages; /* has its own lock */
+    _Atomic uint64_t damaged;
 };
 
 /* Is the file still the one that is open? */

@@ -198,6 +198,16 @@ int popbox_read(struct popbox *b, uint32_t i, bool *crlf, struct err *err)
     return fd;
 }
 
+bool popbox_found_damaged(struct popbox *b, uint32_t i, uint64_t wire)
+{
+    struct letter *l = &b->list.letters[i];
+
+    if (wire == letter_vsize(l) || (l->flags & LETTER_DAMAGED))
+        return false;
+    l->flags |= LETTER_DAMAGED;
+    return true;
+}
+
 /* 0: it is gone, -ENOENT: it is not where it was. */
 static int letter_unlink(const struct popbox *b, const struct letter *l)
 {

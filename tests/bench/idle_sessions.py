@@ -26,8 +26,11 @@ def by_program(roots, read):
     """read(pid) summed by program, of these processes and all below them."""
     parent = {}
     for d in glob.glob("/proc/[0-9]*/stat"):
-        with open(d) as f:
-            name, rest = f.read().rsplit(")", 1)
+        try:
+            with open(d) as f:
+                name, rest = f.read().rsplit(")", 1)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
         parent[int(name.split()[0])] = int(rest.split()[1])
     out = {}
     for pid in parent:

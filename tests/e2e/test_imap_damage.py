@@ -251,6 +251,17 @@ def blanked(f):
 LETTER_DAMAGES = {"zeroed": blanked, "cut": cut(0.5), "empty": cut(0), "noise": noise}
 
 
+def as_it_is(data):
+    """On the wire: a file whose first line ends in CRLF has such line ends, and a NUL cannot be in a literal."""
+    crlf = b"\n" in data and data[:data.index(b"\n")].endswith(b"\r")
+    return re.sub(rb"(?<!\r)\n" if crlf else rb"\n", b"\r\n", data).replace(b"\0", b"\x80")
+
+
+def damaged(posta, program):
+    """What status counts."""
+    return sum(p["counters"]["damaged"] for p in posta.json("status")["processes"] if p["process"] == program)
+
+
 @pytest.mark.parametrize("read_before", [True, False], ids=["known", "unknown"])
 @pytest.mark.parametrize("size", [100, 500_000])
 @pytest.mark.parametrize("damage", LETTER_DAMAGES)
@@ -263,14 +274,24 @@ def test_X32_a_broken_letter(house, damage, size, read_before):
     if read_before:
         c.ok("FETCH 1:* (RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY.PEEK[])")
     LETTER_DAMAGES[damage](house.file(uids[1]))
+    counted, log = damaged(house.posta, "posta-imapd"), len(house.posta.log())
     for what in ("BODY.PEEK[]", "BODY.PEEK[TEXT]", "BODY.PEEK[1]", "(RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (SUBJECT)])", "BODY.PEEK[]<40.60>"):
         a = c.ask(f"FETCH 1:* ({what.strip('()')} UID)")
         assert a.status in ("OK", "NO"), a
         got = {int(u[2]["UID"]): u[2] for u in a.untagged if u[0] == "FETCH"}
         assert {uids[0], uids[2]} <= set(got)
         assert b"secret" not in repr(a).encode()
-    a = c.ask(f"UID FETCH {uids[1]} (BODY.PEEK[])")
-    assert a.status in ("OK", "NO")
+    for _ in range(2):
+        (one,) = c.ok(f"UID FETCH {uids[1]} (RFC822.SIZE BODY.PEEK[])").untagged
+        assert one[2]["BODY[]"] == as_it_is(house.file(uids[1]).read_bytes())
+        assert int(one[2]["RFC822.SIZE"]) == len(one[2]["BODY[]"])
+    alarms = re.findall(r"damaged (\S+) folder=INBOX uid=(\d+):", house.posta.log()[log:])
+    assert [(pathlib.Path(p).name, int(u)) for p, u in alarms] == [("alice", uids[1])], "told once, however often it is read"
+    assert damaged(house.posta, "posta-imapd") == counted + 1
+    c.ok(f"UID STORE {uids[1]} +FLAGS (\\Flagged)")
+    c.ok(f"UID COPY {uids[1]} Archive")
+    assert house.state()[1][uids[1]][1] == {FLAGGED}, "its name can be changed"
+    assert house.state("Archive")[1]
     for u, mark in ((uids[0], b"before"), (uids[2], b"behind")):
         (one,) = [x for x in c.ok(f"UID FETCH {u} (BODY.PEEK[])").untagged if x[0] == "FETCH"]
         assert one[2]["BODY[]"] == text_of(mark.decode(), size)

@@ -220,6 +220,29 @@ def memory(pid):
     return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{pid}/status").read()).group(1))
 
 
+@pytest.mark.parametrize("damage", ["zeroed", "cut", "longer"])
+def test_X32_a_broken_letter_is_sent_as_it_is(posta, damage):
+    """With an alarm, once a session; and the letters beside it are untouched."""
+    text = b"Subject: x\n\n" + b"a line\n" * 100
+    put(posta, "alice", [text] * 3)
+    broken = sorted(posta.letters("alice"))[1]
+    broken = broken.rename(f"{broken},S={len(text)},W={len(text) + text.count(10)}")
+    is_now = {"zeroed": bytes(len(text)), "cut": text[:len(text) // 2], "longer": text + b"more\n"}[damage]
+    broken.write_bytes(is_now)
+    log = len(posta.log())
+    d = pop3(posta)
+    for _ in range(2):
+        d.asks("RETR 2", "+OK")
+        assert b"\n".join(d.multi()).rstrip(b"\n") == is_now.rstrip(b"\n")
+    for n in (1, 3):
+        d.asks(f"RETR {n}", "+OK")
+        assert b"\n".join(d.multi()) == text.rstrip(b"\n")
+    d.asks("QUIT", "+OK")
+    alarms = [line for line in posta.log()[log:].splitlines() if " damaged " in line]
+    assert len(alarms) == 1 and "alice" in alarms[0] and broken.name.split(",")[0] in alarms[0], alarms
+    assert sum(p["counters"]["damaged"] for p in posta.json("status")["processes"] if p["process"] == "posta-pop3d") >= 1
+
+
 def test_u07_the_delay_grows_and_ends_elsewhere():
     limits = "auth_failures_per_minute = 2 auth_delay_ms_max = 2000"
     with system(sections={"limits": limits}) as posta:

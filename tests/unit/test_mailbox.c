@@ -974,6 +974,46 @@ static void expunges(void **state)
     assert_rows(f, "2 4");
 }
 
+/* X32: cut since it was named. The row says what it is, the name stays, and it is told once. */
+static void damaged_letters(void **state)
+{
+    struct fixture *f = *state;
+    struct uidset all = {0};
+    char name[WORLD_BYTES];
+    struct message m;
+    uint64_t modseq;
+
+    put(f, "new/1.x.host,S=14,W=17", "Subj");
+    put(f, "new/2.x.host,S=14,W=17", LETTER);
+    for (int i = 0; i < 2; i++) {
+        begin(f, MAILBOX_READ);
+        assert_int_equal(mailbox_scan(f->b, NULL, 0, WANT_SIZE | WANT_ENVELOPE, NULL), 0);
+        assert_int_equal(mailbox_next(f->b, &m, NULL), 1);
+        assert_int_equal(m.size, 4);
+        assert_int_equal(m.vsize, 4);
+        assert_int_equal(mailbox_next(f->b, &m, NULL), 1);
+        assert_int_equal(m.vsize, 17);
+        mailbox_scan_end(f->b);
+        end(f);
+        assert_int_equal(mailboxes_damaged(f->all), 1);
+    }
+    begin(f, MAILBOX_WRITE);
+    assert_int_equal(state_of(f, STATE_OCTETS).octets, 4 + 17);
+    uidset_add(&all, 1, 2);
+    assert_int_equal(mailbox_store(f->b, &all, STORE_ADD,
+                                   (struct mailbox_flags){.flags = NAME_FLAGGED}, UINT64_MAX,
+                                   NULL, &modseq, NULL),
+                     0);
+    end(f);
+    assert_rows(f, "1F 2F");
+    name_of(f, 1, name);
+    assert_non_null(strstr(name, ",S=14,W=17,"));
+    name_of(f, 2, name);
+    move(f, name, "cur/2.renamed,S=14,W=17:2,");
+    assert_rows(f, "1F 3");
+    uidset_done(&all);
+}
+
 /* Between opening a folder and looking at it somebody deletes it. */
 static void deleted_under_our_hands(void **state)
 {
@@ -1171,6 +1211,7 @@ int main(void)
         T(aborted_changes),
         T(stores_where_others_rename),
         T(expunges),
+        T(damaged_letters),
         T(deleted_under_our_hands),
         T(expunged_long_ago),
         T(i32_no_uids_left),
