@@ -1,8 +1,6 @@
 #include "mta/queue/delivery.h"
 
-#include "base/ascii.h"
 #include "base/defer.h"
-#include "base/map.h"
 #include "mta/queue/outcome.h"
 #include "mta/queue/tell.h"
 #include "net/handover.h"
@@ -15,20 +13,14 @@
 enum {
     WORDS_BYTES = 64,
     ATTEMPTS_A_CONNECTION = 2, /* one under way, the next one waiting for its end */
-    DOMAIN_BYTES = 255,
-};
-
-/* A domain that letters are on their way to, while they are. */
-struct destination {
-    unsigned n;
-    char name[DOMAIN_BYTES + 1]; /* lower case */
+    PASS_MAX = 100,            /* letters put off in one turn of the loop         */
 };
 
 /* One hand-over of one letter. */
 struct attempt {
     struct list link;
     struct road *road;
-    struct destination *destination; /* NULL for what is here */
+    struct trip *trip; /* NULL for what is here */
     struct queue_letter *letter;
     struct handover_job job;
     int file; /* for a peer that does not share the spool */
@@ -54,8 +46,8 @@ struct delivery {
     struct service *service;
     struct road roads[QUEUE_ROADS];
     struct list attempts;
-    struct map destinations; /* by name */
-    unsigned destination_max;
+    struct trip *spare;
+    struct timer *more; /* letters are to be put off: in the next turn of the loop */
 };
 
 static void *must_alloc(void *p)
@@ -100,62 +92,19 @@ void delivery_hope(struct delivery *d)
         timer_stop(d->roads[i].pause);
         d->roads[i].paused = false;
     }
-}
-
-/* ---- destinations ---- */
-
-static struct str lower_name(char to[DOMAIN_BYTES + 1], struct str domain)
-{
-    domain = str_first(domain, DOMAIN_BYTES);
-    for (size_t i = 0; i < domain.n; i++)
-        to[i] = ascii_lower(domain.p[i]);
-    to[domain.n] = '\0';
-    return (struct str){to, domain.n};
-}
-
-/* There may be one more delivery to it. */
-static bool may_go(void *arg, struct str domain)
-{
-    const struct delivery *d = arg;
-    char name[DOMAIN_BYTES + 1];
-    const struct destination *at = map_get(&d->destinations, lower_name(name, domain));
-
-    return !at || at->n < d->destination_max;
+    destinations_hope(queue_destinations(d->service->queue));
 }
 
 void delivery_ahead(const void *delivery, const struct queue_rcpt *r, struct listing_ahead *out)
 {
     const struct delivery *d = delivery;
     const struct road *w = &d->roads[r->local ? QUEUE_LOCAL : QUEUE_FAR];
-    char name[DOMAIN_BYTES + 1];
-    const struct destination *at =
-        r->local ? NULL : map_get(&d->destinations, lower_name(name, queue_domain(r)));
+    const struct domain *to =
+        r->local ? NULL
+                 : destinations_find(queue_destinations(d->service->queue), queue_domain(r));
 
     *out = (struct listing_ahead){w->away, r->local ? "posta-mda" : "posta-mta-send",
-                                  at ? at->n : 0};
-}
-
-static struct destination *destination_hold(struct delivery *d, struct str domain)
-{
-    char name[DOMAIN_BYTES + 1];
-    struct str key = lower_name(name, domain);
-    struct destination *at = map_get(&d->destinations, key);
-
-    if (!at) {
-        at = must_alloc(calloc(1, sizeof(*at)));
-        key = lower_name(at->name, domain);
-        map_put(&d->destinations, key, at);
-    }
-    at->n++;
-    return at;
-}
-
-static void destination_release(struct delivery *d, struct destination *at)
-{
-    if (!at || --at->n > 0)
-        return;
-    map_remove(&d->destinations, str_c(at->name));
-    free(at);
+                                  to ? domain_trips(to) : 0};
 }
 
 /* ---- a hand-over ---- */
@@ -226,6 +175,52 @@ static void answered(struct outcome *o, uint32_t rcpt, const struct result *r)
         outcome_later(o, rcpt, r);
 }
 
+/* What the result for one recipient says of the destination as a whole. */
+static enum destination_end end_by(const struct result *r)
+{
+    if (r->reply.code == 421)
+        return DESTINATION_BUSY;
+    if (smtp_reply_class(r->reply) == 2 || r->said)
+        return DESTINATION_ANSWERED;
+    /* ours: about the network and the routing, or about TLS and logging in (RFC 3463 3.5, 3.8)
+     */
+    if (str_starts(r->reply.enhanced, STR("4.4.")) ||
+        str_starts(r->reply.enhanced, STR("4.7.")))
+        return DESTINATION_SILENT;
+    return DESTINATION_UNTRIED;
+}
+
+/* Of several recipients the best counts: who answers one is there. */
+static void learn(struct attempt *t, enum destination_end *how, struct result *of,
+                  const struct result *r)
+{
+    enum destination_end now = end_by(r);
+
+    if (t->trip && now <= *how) {
+        *how = now;
+        *of = *r;
+    }
+}
+
+static void end_trip(struct attempt *t, enum destination_end how, const struct result *of)
+{
+    struct service *s = t->road->delivery->service;
+    char words[DESTINATION_WORDS_BYTES];
+    uint32_t random;
+
+    if (!t->trip)
+        return;
+    random_bytes(&random, sizeof(random));
+    int n = snprintf(words, sizeof(words), "%.*s%s%.*s%s%.*s", STR_ARGS(of->host),
+                     of->ip.n ? "[" : "", STR_ARGS(of->ip), of->ip.n ? "]: " : "",
+                     STR_ARGS(of->reply.text));
+    struct str text = {words, (size_t)n < sizeof(words) ? (size_t)n : sizeof(words) - 1};
+    trip_end(queue_destinations(s->queue), t->trip, how, of->mxset, text, random,
+             loop_now_ms(s->loop));
+    free(t->trip);
+    t->trip = NULL;
+}
+
 /* A letter that takes that process down with it each time is not tried at this pace for ever.
  */
 static bool counts_as_try(struct attempt *t)
@@ -245,6 +240,8 @@ static void attempt_end(struct attempt *t)
     const struct result ended =
         ours(SMTP_REPLY(451, "4.3.0", "The delivery agent ended while it had the letter"));
     bool counts = counts_as_try(t);
+    enum destination_end how = DESTINATION_UNTRIED;
+    struct result of = ended;
     struct outcome o;
     struct arena a;
 
@@ -257,6 +254,8 @@ static void attempt_end(struct attempt *t)
         if (r->phase == SMTP_PHASE_ANSWERED && t->road->which == QUEUE_FAR)
             said = result_parse(r->reply, &a);
         if (r->phase == SMTP_PHASE_ANSWERED)
+            learn(t, &how, &of, &said);
+        if (r->phase == SMTP_PHASE_ANSWERED)
             answered(&o, t->numbers[i], &said);
         else if (counts)
             outcome_later(&o, t->numbers[i], &ended);
@@ -264,13 +263,14 @@ static void attempt_end(struct attempt *t)
             unanswered(&o, t->numbers[i]);
     }
     outcome_end(&o);
+    end_trip(t, how, &of);
     arena_done(&a);
 }
 
 static void attempt_free(struct attempt *t)
 {
     t->road->n--;
-    destination_release(t->road->delivery, t->destination);
+    free(t->trip);
     list_remove(&t->link);
     close_fd(&t->file);
     free(t);
@@ -291,13 +291,13 @@ static void attempt_done(struct handover_job *job)
     service_drained(d->service);
 }
 
-static void hand_over(struct road *w, struct queue_letter *l, const uint32_t *rcpts, size_t n)
+static void hand_over(struct road *w, struct queue_letter *l, struct trip *trip,
+                      const uint32_t *rcpts, size_t n)
 {
     struct attempt *t = must_alloc(calloc(1, sizeof(*t) + n * sizeof(struct smtp_client_rcpt)));
 
     t->road = w;
-    if (w->which == QUEUE_FAR)
-        t->destination = destination_hold(w->delivery, queue_domain(&l->rcpts[rcpts[0]]));
+    t->trip = trip;
     t->letter = l;
     t->file = -1;
     memcpy(t->numbers, rcpts, n * sizeof(*rcpts));
@@ -323,20 +323,65 @@ static void hand_over(struct road *w, struct queue_letter *l, const uint32_t *rc
 static void run_road(struct road *w)
 {
     struct delivery *d = w->delivery;
+    struct queue *q = d->service->queue;
+    uint64_t now_ms = loop_now_ms(d->service->loop);
     uint32_t rcpts[DELIVERY_RCPTS];
     struct queue_letter *l;
     size_t n;
 
-    while (!w->paused && !d->service->draining && w->n < w->max &&
-           (l = queue_take(d->service->queue, w->which, w->which == QUEUE_FAR ? may_go : NULL,
-                           d, rcpts, DELIVERY_RCPTS, &n)))
-        hand_over(w, l, rcpts, n);
+    while (!w->paused && !d->service->draining && w->n < w->max) {
+        if (!d->spare)
+            d->spare = must_alloc(malloc(sizeof(*d->spare)));
+        l = queue_take(q, w->which, now_ms, d->spare, rcpts, DELIVERY_RCPTS, &n);
+        if (!l)
+            return;
+        hand_over(w, l, w->which == QUEUE_FAR ? d->spare : NULL, rcpts, n);
+        if (w->which == QUEUE_FAR)
+            d->spare = NULL;
+    }
+}
+
+/* Nobody is called where nobody answered a moment ago: these wait on, each by its own schedule.
+ */
+static void put_off(struct delivery *d)
+{
+    struct service *s = d->service;
+    uint64_t now_ms = loop_now_ms(s->loop);
+    char words[DESTINATION_WORDS_BYTES + 64];
+    uint32_t rcpts[DELIVERY_RCPTS];
+    struct queue_letter *l;
+    struct domain *to;
+    size_t n;
+
+    for (int i = 0; i < PASS_MAX && !s->draining; i++) {
+        struct outcome o;
+
+        l = queue_take_dead(s->queue, now_ms, &to, rcpts, DELIVERY_RCPTS, &n);
+        if (!l)
+            return;
+        snprintf(words, sizeof(words), "not tried now, since the last try failed: %.*s",
+                 STR_ARGS(domain_words(to)));
+        struct result r = ours((struct smtp_reply){451, STR("4.4.1"), str_c(words)});
+        r.said = false;
+        outcome_begin(&o, s, l);
+        for (size_t k = 0; k < n; k++)
+            outcome_passed(&o, rcpts[k], &r);
+        outcome_end(&o);
+    }
+    if (!s->draining)
+        timer_start(d->more, 1);
+}
+
+static void on_more(void *arg)
+{
+    service_run(((struct delivery *)arg)->service);
 }
 
 void delivery_run(struct delivery *d)
 {
     for (int i = 0; i < QUEUE_ROADS; i++)
         run_road(&d->roads[i]);
+    put_off(d);
 }
 
 bool delivery_idle(const struct delivery *d)
@@ -386,22 +431,28 @@ static uint64_t send_deadline_ms(const struct config *c)
     return (uint64_t)c->limits.send_seconds * 1000 + DELIVERY_SEND_SPARE_MS;
 }
 
+static void set_limits(struct delivery *d)
+{
+    const struct config *c = d->service->program->config;
+
+    destinations_limit(queue_destinations(d->service->queue), c->limits.send_connections,
+                       c->limits.send_connections_per_destination, &d->service->schedule);
+}
+
 struct delivery *delivery_new(struct service *s)
 {
     const struct config *c = s->program->config;
     struct delivery *d = must_alloc(calloc(1, sizeof(*d)));
-    uint8_t secret[MAP_SECRET_BYTES];
 
-    random_bytes(secret, sizeof(secret));
-    map_init(&d->destinations, secret);
     d->service = s;
+    d->more = timer_new(s->loop, on_more, d);
     list_init(&d->attempts);
     open_road(d, QUEUE_LOCAL, "mda", c->limits.delivery_connections,
               (uint64_t)c->limits.delivery_seconds * 1000);
     open_road(d, QUEUE_FAR, "send", c->limits.send_connections, send_deadline_ms(c));
     d->roads[QUEUE_LOCAL].max = ATTEMPTS_A_CONNECTION * c->limits.delivery_connections;
     d->roads[QUEUE_FAR].max = c->limits.send_connections;
-    d->destination_max = c->limits.send_connections_per_destination;
+    set_limits(d);
     return d;
 }
 
@@ -410,7 +461,7 @@ void delivery_reload(struct delivery *d)
     const struct config *c = d->service->program->config;
 
     handover_set_deadline(d->roads[QUEUE_FAR].to, send_deadline_ms(c));
-    d->destination_max = c->limits.send_connections_per_destination;
+    set_limits(d);
 }
 
 void delivery_free(struct delivery *d)
@@ -423,6 +474,7 @@ void delivery_free(struct delivery *d)
     attempt_free(LIST_OF(at, struct attempt, link));
     for (int i = 0; i < QUEUE_ROADS; i++)
         timer_free(d->roads[i].pause);
-    map_done(&d->destinations);
+    timer_free(d->more);
+    free(d->spare);
     free(d);
 }

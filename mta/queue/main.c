@@ -209,6 +209,7 @@ static int queue_start(struct program *p, struct err *err)
 {
     struct program_state *state = calloc(1, sizeof(*state));
     struct service *s = state ? &state->service : NULL;
+    uint8_t secret[MAP_SECRET_BYTES];
 
     if (!state)
         abort();
@@ -216,7 +217,8 @@ static int queue_start(struct program *p, struct err *err)
     p->state = state;
     s->program = p;
     s->loop = p->loop;
-    s->queue = queue_new();
+    random_bytes(secret, sizeof(secret));
+    s->queue = queue_new(secret);
     find_trusted(s);
     apply_config(s);
     s->journal_done = wakeup_new(s->loop, on_journal, s);

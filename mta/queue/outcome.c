@@ -115,7 +115,13 @@ void outcome_failed(struct outcome *o, uint32_t rcpt, const struct result *r)
     add_failure(o, rcpt, o->letter->deleted ? "deleted" : "bounced", r);
 }
 
-void outcome_later(struct outcome *o, uint32_t rcpt, const struct result *r)
+/* How often its turn has come: each time after a wait on the steady clock. */
+static unsigned turns_of(const struct queue_rcpt *q)
+{
+    return (q->tries > q->backoff ? q->tries : q->backoff) + 1U;
+}
+
+static void put_off(struct outcome *o, uint32_t rcpt, const struct result *r, bool tried)
 {
     struct service *s = o->service;
     struct queue_rcpt *q = &o->letter->rcpts[rcpt];
@@ -125,7 +131,7 @@ void outcome_later(struct outcome *o, uint32_t rcpt, const struct result *r)
     uint32_t random;
 
     if (o->letter->deleted ||
-        schedule_is_over(&s->schedule, q->tries + 1U, o->letter->env.arrived_ms, now_ms)) {
+        schedule_is_over(&s->schedule, turns_of(q), o->letter->env.arrived_ms, now_ms)) {
         add_failure(o, rcpt, o->letter->deleted ? "deleted" : "expired", r);
         return;
     }
@@ -133,7 +139,8 @@ void outcome_later(struct outcome *o, uint32_t rcpt, const struct result *r)
     uint64_t wait = schedule_wait_ms(&s->schedule, q->backoff + 1U, random);
     buf_init(&words, WORDS_BYTES);
     words_of(&words, r);
-    queue_defer(s->queue, o->letter, rcpt, loop_now_ms(s->loop) + wait, buf_str(&words));
+    (tried ? queue_defer : queue_pass)(s->queue, o->letter, rcpt, loop_now_ms(s->loop) + wait,
+                                       buf_str(&words));
     tell_deferred(s, o->letter, rcpt, wait, buf_str(&words));
     c = remember(o, rcpt);
     c->tries = q->tries;
@@ -141,6 +148,16 @@ void outcome_later(struct outcome *o, uint32_t rcpt, const struct result *r)
     c->next_wall_ms = now_ms + wait;
     c->reply = must_alloc(strdup(buf_c(&words)));
     buf_done(&words);
+}
+
+void outcome_later(struct outcome *o, uint32_t rcpt, const struct result *r)
+{
+    put_off(o, rcpt, r, true);
+}
+
+void outcome_passed(struct outcome *o, uint32_t rcpt, const struct result *r)
+{
+    put_off(o, rcpt, r, false);
 }
 
 /* ---- the end of a letter ---- */

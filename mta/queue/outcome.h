@@ -21,6 +21,8 @@ void outcome_begin(struct outcome *o, struct service *s, struct queue_letter *l)
 void outcome_done(struct outcome *o, uint32_t rcpt, const struct result *r);
 /* Later, or failed when its life is over. */
 void outcome_later(struct outcome *o, uint32_t rcpt, const struct result *r);
+/* The same where nobody was asked, since its destination does not answer now: no try. */
+void outcome_passed(struct outcome *o, uint32_t rcpt, const struct result *r);
 void outcome_failed(struct outcome *o, uint32_t rcpt, const struct result *r);
 /* Hands all to the journal. The letter may be gone after it. */
 void outcome_end(struct outcome *o);

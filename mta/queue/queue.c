@@ -6,7 +6,12 @@
 enum { FIRST_SLOTS = 256, FIRST_HEAP = 256 };
 
 struct queue {
-    struct list all, ready[QUEUE_ROADS], cursors;
+    struct list all, cursors;
+    struct list here; /* the lines of those who are */
+    struct lines lines;
+    struct destinations *destinations;
+    size_t nwaiting;             /* in lines */
+    uint64_t now_ms;             /* when we last heard of it */
     struct queue_letter **slots; /* by id, chained; a power of two of them */
     size_t nslots, count, nrcpts;
     struct queue_letter **heap; /* [1..nheap], the soonest first */
@@ -45,6 +50,8 @@ static void fill_rcpt(struct queue_letter *l, struct queue_rcpt *r,
     r->orcpt = pack(at, a->orcpt);
     r->next_ms = a->next_ms;
     r->number = a->number;
+    r->at = (uint32_t)(r - l->rcpts);
+    list_init(&r->waiter.link);
     r->tries = (uint16_t)(a->tries < UINT16_MAX ? a->tries : UINT16_MAX);
     r->backoff = (uint16_t)(a->backoff < UINT16_MAX ? a->backoff : UINT16_MAX);
     r->notify = (uint8_t)a->notify;
@@ -52,7 +59,6 @@ static void fill_rcpt(struct queue_letter *l, struct queue_rcpt *r,
     r->state = a->later ? QUEUE_LATER : QUEUE_DUE;
     set_reply(r, a->reply);
     l->ndue += !a->later;
-    l->nfar += !a->later && !a->local;
 }
 
 struct queue_letter *queue_letter_new(const struct queue_envelope *e,
@@ -67,8 +73,6 @@ struct queue_letter *queue_letter_new(const struct queue_envelope *e,
     char *at = (char *)l + fixed;
 
     list_init(&l->all);
-    for (int i = 0; i < QUEUE_ROADS; i++)
-        list_init(&l->ready[i]);
     l->env = *e;
     l->env.mail.reverse_path = pack(&at, e->mail.reverse_path);
     l->env.mail.auth = pack(&at, e->mail.auth);
@@ -193,6 +197,58 @@ static void heap_remove(struct queue *q, struct queue_letter *l)
 
 /* ---- where a letter stands ---- */
 
+struct str queue_domain(const struct queue_rcpt *r)
+{
+    size_t at = r->address.n;
+
+    while (at && r->address.p[at - 1] != '@')
+        at--;
+    return str_skip(r->address, at);
+}
+
+static void line_up(struct queue *q, struct queue_letter *l, struct queue_rcpt *r, bool front)
+{
+    struct list *way = &q->here;
+
+    if (r->waiter.line || l->env.held)
+        return;
+    if (!r->local) {
+        struct domain *d = destinations_domain(q->destinations, queue_domain(r), q->now_ms);
+
+        destinations_due(q->destinations, d, true);
+        way = &d->line;
+    }
+    lines_join(&q->lines, way, l->env.mail.reverse_path, &r->waiter, front);
+    q->nwaiting++;
+}
+
+static void step_out(struct queue *q, struct queue_rcpt *r)
+{
+    if (!r->waiter.line)
+        return;
+    lines_leave(&q->lines, &r->waiter);
+    q->nwaiting--;
+    if (r->local)
+        return;
+    struct domain *d = destinations_domain(q->destinations, queue_domain(r), q->now_ms);
+    if (list_empty(&d->line))
+        destinations_due(q->destinations, d, false);
+}
+
+/* All that are due, after a change for the whole letter. */
+static void line_up_all(struct queue *q, struct queue_letter *l)
+{
+    for (uint32_t i = 0; l->ndue && i < l->nrcpts; i++)
+        if (l->rcpts[i].state == QUEUE_DUE)
+            line_up(q, l, &l->rcpts[i], false);
+}
+
+static void step_out_all(struct queue *q, struct queue_letter *l)
+{
+    for (uint32_t i = 0; l->ndue && i < l->nrcpts; i++)
+        step_out(q, &l->rcpts[i]);
+}
+
 static uint64_t first_wake(const struct queue_letter *l)
 {
     uint64_t first = UINT64_MAX;
@@ -203,21 +259,12 @@ static uint64_t first_wake(const struct queue_letter *l)
     return first;
 }
 
-/* After anything changed: in line when somebody is due, in the heap for those that wait. */
+/* After anything changed: in the heap when somebody waits. */
 static void place(struct queue *q, struct queue_letter *l)
 {
-    const uint32_t due[QUEUE_ROADS] = {l->ndue - l->nfar, l->nfar};
     uint64_t wake =
         l->env.held || l->nopen == l->ndue + l->ntrying ? UINT64_MAX : first_wake(l);
 
-    for (int i = 0; i < QUEUE_ROADS; i++) {
-        bool in_line = due[i] && !l->env.held, lined = !list_empty(&l->ready[i]);
-
-        if (in_line && !lined)
-            list_append(&q->ready[i], &l->ready[i]);
-        else if (!in_line && lined)
-            list_remove(&l->ready[i]);
-    }
     if (l->heap_at && l->wake_ms == wake)
         return;
     heap_remove(q, l);
@@ -226,14 +273,15 @@ static void place(struct queue *q, struct queue_letter *l)
         heap_add(q, l);
 }
 
-struct queue *queue_new(void)
+struct queue *queue_new(const uint8_t secret[MAP_SECRET_BYTES])
 {
     struct queue *q = must_alloc(calloc(1, sizeof(*q)));
 
     list_init(&q->all);
-    for (int i = 0; i < QUEUE_ROADS; i++)
-        list_init(&q->ready[i]);
+    list_init(&q->here);
     list_init(&q->cursors);
+    lines_init(&q->lines, secret);
+    q->destinations = destinations_new(secret);
     return q;
 }
 
@@ -243,6 +291,8 @@ void queue_free(struct queue *q)
         return;
     LIST_EACH(&q->all, at)
     queue_letter_free(LIST_OF(at, struct queue_letter, all));
+    lines_done(&q->lines);
+    destinations_free(q->destinations);
     free(q->slots);
     free(q->heap);
     free(q);
@@ -260,6 +310,7 @@ void queue_add(struct queue *q, struct queue_letter *l)
     list_append(&q->all, &l->all);
     q->count++;
     q->nrcpts += l->nopen;
+    line_up_all(q, l);
     place(q, l);
 }
 
@@ -274,8 +325,7 @@ void queue_remove(struct queue *q, struct queue_letter *l)
     }
     slots_remove(q, l);
     heap_remove(q, l);
-    for (int i = 0; i < QUEUE_ROADS; i++)
-        list_remove(&l->ready[i]);
+    step_out_all(q, l);
     list_remove(&l->all);
     q->count--;
     q->nrcpts -= l->nopen;
@@ -294,22 +344,23 @@ size_t queue_count_recipients(const struct queue *q)
 
 /* ---- turns ---- */
 
-static void make_due(struct queue_letter *l, uint64_t now_ms)
+static void make_due(struct queue *q, struct queue_letter *l, uint64_t now_ms)
 {
     for (uint32_t i = 0; i < l->nrcpts; i++)
         if (l->rcpts[i].state == QUEUE_LATER && l->rcpts[i].next_ms <= now_ms) {
             l->rcpts[i].state = QUEUE_DUE;
             l->ndue++;
-            l->nfar += !l->rcpts[i].local;
+            line_up(q, l, &l->rcpts[i], false);
         }
 }
 
 uint64_t queue_wake(struct queue *q, uint64_t now_ms)
 {
+    q->now_ms = now_ms;
     while (q->nheap && q->heap[1]->wake_ms <= now_ms) {
         struct queue_letter *l = q->heap[1];
 
-        make_due(l, now_ms);
+        make_due(q, l, now_ms);
         place(q, l);
     }
     return q->nheap ? q->heap[1]->wake_ms : UINT64_MAX;
@@ -317,79 +368,80 @@ uint64_t queue_wake(struct queue *q, uint64_t now_ms)
 
 bool queue_has_due(const struct queue *q)
 {
-    return !list_empty(&q->ready[QUEUE_LOCAL]) || !list_empty(&q->ready[QUEUE_FAR]);
+    return q->nwaiting > 0;
 }
 
-struct str queue_domain(const struct queue_rcpt *r)
+static struct queue_rcpt *rcpt_of(struct waiter *w)
 {
-    size_t at = r->address.n;
-
-    while (at && r->address.p[at - 1] != '@')
-        at--;
-    return str_skip(r->address, at);
+    return LIST_OF(w, struct queue_rcpt, waiter);
 }
 
-/* The first of the due whose turn it may be, or nrcpts. */
-static uint32_t first_due(const struct queue_letter *l, enum queue_road road,
-                          bool (*may)(void *arg, struct str domain), void *arg)
+static struct queue_letter *letter_of(struct queue_rcpt *r)
 {
-    for (uint32_t i = 0; i < l->nrcpts; i++) {
-        const struct queue_rcpt *r = &l->rcpts[i];
-
-        if (r->state == QUEUE_DUE && r->local == (road == QUEUE_LOCAL) &&
-            (!may || may(arg, queue_domain(r))))
-            return i;
-    }
-    return l->nrcpts;
+    return LIST_OF(r - r->at, struct queue_letter, rcpts);
 }
 
-static bool goes_with(const struct queue_rcpt *r, const struct queue_rcpt *first)
+/* The next that stands behind and is of the same letter. */
+static struct queue_rcpt *next_of_letter(const struct queue_rcpt *r)
 {
-    if (r->state != QUEUE_DUE || r->local != first->local)
-        return false;
-    return r->local || str_eq_nocase(queue_domain(r), queue_domain(first));
+    struct waiter *behind = lines_behind(&r->waiter);
+    struct queue_rcpt *next = behind ? rcpt_of(behind) : NULL;
+
+    return next && next - next->at == r - r->at ? next : NULL;
 }
 
-static size_t take_from(struct queue_letter *l, uint32_t first, uint32_t *rcpts, size_t max)
+/* A letter's recipients stand in a row. What is left of them goes to the end of the line. */
+static struct queue_letter *take_from(struct queue *q, struct list *way, uint32_t *rcpts,
+                                      size_t max, size_t *n)
 {
-    const struct queue_rcpt like = l->rcpts[first];
-    size_t n = 0;
+    struct queue_rcpt *r = rcpt_of(lines_next(way)), *next, *left = NULL;
+    struct queue_letter *l = letter_of(r);
 
-    for (uint32_t i = first; i < l->nrcpts && n < max; i++) {
-        if (!goes_with(&l->rcpts[i], &like))
+    for (*n = 0; r && r != left; r = next) {
+        next = next_of_letter(r);
+        step_out(q, r);
+        if (*n == max) {
+            line_up(q, l, r, false);
+            left = left ? left : r;
             continue;
-        l->rcpts[i].state = QUEUE_TRYING;
-        rcpts[n++] = i;
+        }
+        r->state = QUEUE_TRYING;
+        rcpts[(*n)++] = r->at;
     }
-    l->ndue -= (uint32_t)n;
-    l->nfar -= like.local ? 0 : (uint32_t)n;
-    l->ntrying += (uint32_t)n;
-    return n;
+    l->ndue -= (uint32_t)*n;
+    l->ntrying += (uint32_t)*n;
+    place(q, l);
+    return l;
 }
 
-struct queue_letter *queue_take(struct queue *q, enum queue_road road,
-                                bool (*may)(void *arg, struct str domain), void *arg,
-                                uint32_t *rcpts, size_t max, size_t *n)
+struct queue_letter *queue_take(struct queue *q, enum queue_road road, uint64_t now_ms,
+                                struct trip *trip, uint32_t *rcpts, size_t max, size_t *n)
 {
-    struct list *line = &q->ready[road];
-    const struct queue_letter *passed = NULL;
+    struct list *way = &q->here;
 
-    for (unsigned i = 0; i < QUEUE_LOOK && !list_empty(line); i++) {
-        struct queue_letter *l = LIST_OF(line->next - road, struct queue_letter, ready);
-        uint32_t first = first_due(l, road, may, arg);
+    q->now_ms = now_ms;
+    if (road == QUEUE_FAR) {
+        struct domain *d = destinations_next(q->destinations, now_ms);
 
-        if (l == passed)
+        if (!d)
             return NULL;
-        list_remove(&l->ready[road]); /* to the end of the line when there is more of it */
-        if (first < l->nrcpts)
-            *n = take_from(l, first, rcpts, max);
-        else if (!passed)
-            passed = l;
-        place(q, l);
-        if (first < l->nrcpts)
-            return l;
+        trip_begin(q->destinations, trip, d, now_ms);
+        way = &d->line;
     }
-    return NULL;
+    return list_empty(way) ? NULL : take_from(q, way, rcpts, max, n);
+}
+
+struct queue_letter *queue_take_dead(struct queue *q, uint64_t now_ms, struct domain **to,
+                                     uint32_t *rcpts, size_t max, size_t *n)
+{
+    q->now_ms = now_ms;
+    *to = destinations_next_dead(q->destinations, now_ms);
+    return *to ? take_from(q, &(*to)->line, rcpts, max, n) : NULL;
+}
+
+struct destinations *queue_destinations(struct queue *q)
+{
+    return q->destinations;
 }
 
 static struct queue_rcpt *tried(struct queue_letter *l, uint32_t rcpt)
@@ -404,13 +456,10 @@ static struct queue_rcpt *tried(struct queue_letter *l, uint32_t rcpt)
 void queue_put_back(struct queue *q, struct queue_letter *l, uint32_t rcpt)
 {
     struct queue_rcpt *r = tried(l, rcpt);
-    enum queue_road road = r->local ? QUEUE_LOCAL : QUEUE_FAR;
 
     r->state = QUEUE_DUE;
     l->ndue++;
-    l->nfar += !r->local;
-    if (!l->env.held && list_empty(&l->ready[road]))
-        list_append(q->ready[road].next, &l->ready[road]); /* before the first */
+    line_up(q, l, r, true);
     place(q, l);
 }
 
@@ -420,17 +469,23 @@ static uint16_t count_up(uint16_t n)
     return n < UINT16_MAX ? (uint16_t)(n + 1) : n;
 }
 
-void queue_defer(struct queue *q, struct queue_letter *l, uint32_t rcpt, uint64_t next_ms,
-                 struct str reply)
+void queue_pass(struct queue *q, struct queue_letter *l, uint32_t rcpt, uint64_t next_ms,
+                struct str reply)
 {
     struct queue_rcpt *r = tried(l, rcpt);
 
     r->state = QUEUE_LATER;
     r->next_ms = next_ms;
-    r->tries = count_up(r->tries);
     r->backoff = count_up(r->backoff);
     set_reply(r, reply);
     place(q, l);
+}
+
+void queue_defer(struct queue *q, struct queue_letter *l, uint32_t rcpt, uint64_t next_ms,
+                 struct str reply)
+{
+    l->rcpts[rcpt].tries = count_up(l->rcpts[rcpt].tries);
+    queue_pass(q, l, rcpt, next_ms, reply);
 }
 
 void queue_end(struct queue *q, struct queue_letter *l, uint32_t rcpt, enum queue_state how)
@@ -438,9 +493,9 @@ void queue_end(struct queue *q, struct queue_letter *l, uint32_t rcpt, enum queu
     struct queue_rcpt *r = &l->rcpts[rcpt];
 
     assert(how == QUEUE_DONE || how == QUEUE_FAILED);
+    step_out(q, r);
     l->ntrying -= r->state == QUEUE_TRYING;
     l->ndue -= r->state == QUEUE_DUE;
-    l->nfar -= r->state == QUEUE_DUE && !r->local;
     r->state = (uint8_t)how;
     l->nopen--;
     q->nrcpts--;
@@ -450,14 +505,32 @@ void queue_end(struct queue *q, struct queue_letter *l, uint32_t rcpt, enum queu
 void queue_hold(struct queue *q, struct queue_letter *l, bool hold)
 {
     l->env.held = hold;
+    if (hold)
+        step_out_all(q, l);
+    else
+        line_up_all(q, l);
     place(q, l);
+}
+
+static void hope(struct queue *q, const struct queue_letter *l)
+{
+    for (uint32_t i = 0; i < l->nrcpts; i++) {
+        const struct queue_rcpt *r = &l->rcpts[i];
+        struct domain *d = r->local || r->state >= QUEUE_DONE
+                               ? NULL
+                               : destinations_find(q->destinations, queue_domain(r));
+
+        if (d)
+            domain_hope(q->destinations, d);
+    }
 }
 
 void queue_retry(struct queue *q, struct queue_letter *l, bool forget)
 {
     for (uint32_t i = 0; forget && i < l->nrcpts; i++)
         l->rcpts[i].backoff = 0;
-    make_due(l, UINT64_MAX);
+    hope(q, l);
+    make_due(q, l, UINT64_MAX);
     place(q, l);
 }
 

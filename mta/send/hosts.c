@@ -2,6 +2,7 @@
 
 #include "base/ascii.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/un.h>
 
@@ -64,10 +65,27 @@ static bool named_before(const struct hosts *h, size_t i)
     return false;
 }
 
+/* The port is one for all; a socket's file is told by its path. */
+static uint64_t hash_of_port(const struct host *host)
+{
+    switch (host->at.ss_family) {
+    case AF_INET:
+        return ((const struct sockaddr_in *)&host->at)->sin_port;
+    case AF_INET6:
+        return ((const struct sockaddr_in6 *)&host->at)->sin6_port;
+    default:
+        return hash_of(((const struct sockaddr_un *)&host->at)->sun_path);
+    }
+}
+
 void hosts_name_set(struct hosts *h)
 {
     uint64_t sum = 0;
 
+    h->set[0] = '\0';
+    if (h->n == 0)
+        return;
+    sum = hash_of_port(&h->all[0]) * UINT64_C(0x9e3779b97f4a7c15);
     for (size_t i = 0; i < h->n; i++)
         if (!named_before(h, i))
             sum += hash_of(h->all[i].name);

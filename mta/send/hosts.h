@@ -28,10 +28,11 @@ struct host {
 struct hosts {
     struct host all[HOSTS];
     size_t n;
-    bool more;                      /* some are left out, or could not be found just now */
-    bool secure;                    /* the list of names was validated                */
-    bool implied;                   /* there are no MX records: the domain itself is the host */
-    char set[HOST_SET_LETTERS + 1]; /* the same for the same names, in whatever order */
+    bool more;    /* some are left out, or could not be found just now             */
+    bool secure;  /* the list of names was validated                               */
+    bool implied; /* there are no MX records: the domain itself is the host        */
+    /* The same for the same names and port, in whatever order; "" where there are none. */
+    char set[HOST_SET_LETTERS + 1];
 };
 
 void hosts_init(struct hosts *h);

@@ -16,6 +16,11 @@ P25=$((base + 25)) P587=$((base + 587)) P465=$((base + 465)) P143=$((base + 143)
 as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=$MUID --regid=$MUID --clear-groups "$@"; else "$@"; fi; }
 posta() { as "$build/ctl/posta" -c "$B/posta.conf" "$@"; }
 
+# What leaves goes to the driver's own sinks: d0.relay.test … d9.relay.test.
+routes() {
+    for ((i = 0; i < 10; i++)); do echo "  route \"d$i.relay.test\" { to = \"127.0.0.1:$((SINK + i))\" tls = \"may\" }"; done
+}
+
 make_system() {
     mkdir -p "$B/run"
     [ "$(id -u)" != 0 ] || chown $MUID:$MUID "$B" "$B/run"
@@ -26,13 +31,14 @@ run_dir   = "$B/run"
 tls   { certificate = "$B/cert.pem"   key = "$B/key.pem" }
 log   { level = "${LOG_LEVEL:-info}" }
 msa   { listen = {"127.0.0.1:$P587"}   listen_tls = {"127.0.0.1:$P465"} }
-mta   { listen = {"127.0.0.1:$P25"} }
+mta   { listen = {"127.0.0.1:$P25"}   relay_from = {"127.0.0.0/8"}
+$(routes) }
 mda   { lmtp = {"127.0.0.1:$PLMTP"} }
 imapd { listen = {"127.0.0.1:$P143"}   listen_tls = {"127.0.0.1:$P993"} }
 pop3d { listen = {"127.0.0.1:$P110"}   listen_tls = {"127.0.0.1:$P995"} }
 lab    { clear_auth = true }
 dns    { servers = {"127.0.0.1@1"} }
-limits { connections = ${CONNECTIONS:-4000}   connections_per_address = 20000   letter_bytes = "50M" }
+limits { connections = ${CONNECTIONS:-4000}   connections_per_address = 20000   letter_bytes = "50M" ${LIMITS:-} }
 CONF
     posta init >/dev/null
     posta domain list | grep -q bench.test && return

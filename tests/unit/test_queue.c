@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+static const uint8_t secret[MAP_SECRET_BYTES] = {1, 2, 3};
+
 static struct id id_of(uint64_t n)
 {
     uint8_t r[8];
@@ -19,12 +21,13 @@ static struct id id_of(uint64_t n)
     return id;
 }
 
-static struct queue_letter *letter_of(uint64_t n, size_t locals, size_t others)
+static struct queue_letter *letter_from(uint64_t n, const char *sender, const char *far,
+                                        size_t locals, size_t others)
 {
     struct queue_envelope e = {
         .id = id_of(n),
         .size = 100 + n,
-        .mail = {.reverse_path = STR_LIT("alice@example.test"), .envid = STR_LIT("env")},
+        .mail = {.reverse_path = str_c(sender), .envid = STR_LIT("env")},
         .flags = STR_LIT("via=msa")
     };
     struct queue_address *to = calloc(locals + others, sizeof(*to));
@@ -32,22 +35,30 @@ static struct queue_letter *letter_of(uint64_t n, size_t locals, size_t others)
     if (!to)
         abort();
     for (size_t i = 0; i < locals + others; i++)
-        to[i] = (struct queue_address){.number = (uint32_t)i,
-                                       .address = i < locals ? STR("bob@example.test")
-                                                             : STR("x@elsewhere.test"),
-                                       .orcpt = STR("rfc822;asked@example.test"),
-                                       .notify = SMTP_NOTIFY_FAILURE,
-                                       .local = i < locals};
+        to[i] =
+            (struct queue_address){.number = (uint32_t)i,
+                                   .address = i < locals ? STR("bob@example.test") : str_c(far),
+                                   .orcpt = STR("rfc822;asked@example.test"),
+                                   .notify = SMTP_NOTIFY_FAILURE,
+                                   .local = i < locals};
     struct queue_letter *l = queue_letter_new(&e, to, locals + others);
     free(to);
     return l;
 }
 
+static struct queue_letter *letter_of(uint64_t n, size_t locals, size_t others)
+{
+    return letter_from(n, "alice@example.test", "x@elsewhere.test", locals, others);
+}
+
 static struct queue_letter *take(struct queue *q, size_t max, uint32_t *rcpts, size_t *n)
 {
-    struct queue_letter *l = queue_take(q, QUEUE_LOCAL, NULL, NULL, rcpts, max, n);
+    struct queue_letter *l = queue_take(q, QUEUE_LOCAL, 0, NULL, rcpts, max, n);
+    struct trip trip;
 
-    return l ? l : queue_take(q, QUEUE_FAR, NULL, NULL, rcpts, max, n);
+    if (!l && (l = queue_take(q, QUEUE_FAR, 0, &trip, rcpts, max, n)))
+        trip_end(queue_destinations(q), &trip, DESTINATION_UNTRIED, STR(""), STR(""), 0, 0);
+    return l;
 }
 
 static void a_letter_is_copied_whole(void **state)
@@ -70,7 +81,7 @@ static void a_letter_is_copied_whole(void **state)
 
 static void letters_go_in_the_order_they_came(void **state)
 {
-    struct queue *q = queue_new();
+    struct queue *q = queue_new(secret);
     uint32_t rcpts[10];
     size_t n;
 
@@ -93,7 +104,7 @@ static void letters_go_in_the_order_they_came(void **state)
 /* A letter for many does not keep the line for itself. */
 static void a_long_letter_goes_to_the_end_of_the_line(void **state)
 {
-    struct queue *q = queue_new();
+    struct queue *q = queue_new(secret);
     static const uint64_t order[] = {1, 2, 1, 1};
     static const size_t count[] = {100, 1, 100, 50};
     uint32_t rcpts[100];
@@ -112,7 +123,7 @@ static void a_long_letter_goes_to_the_end_of_the_line(void **state)
 
 static void local_and_other_recipients_do_not_mix(void **state)
 {
-    struct queue *q = queue_new();
+    struct queue *q = queue_new(secret);
     struct queue_letter *l = letter_of(1, 2, 3);
     uint32_t rcpts[10];
     size_t n;
@@ -131,7 +142,7 @@ static void local_and_other_recipients_do_not_mix(void **state)
 
 static void O09_each_recipient_ends_in_its_own_way(void **state)
 {
-    struct queue *q = queue_new();
+    struct queue *q = queue_new(secret);
     struct queue_letter *l = letter_of(1, 3, 0);
     uint32_t rcpts[10];
     size_t n;
@@ -165,7 +176,7 @@ static void O09_each_recipient_ends_in_its_own_way(void **state)
 
 static void what_is_put_back_is_first_and_not_counted(void **state)
 {
-    struct queue *q = queue_new();
+    struct queue *q = queue_new(secret);
     uint32_t rcpts[10];
     size_t n;
 
@@ -181,7 +192,7 @@ static void what_is_put_back_is_first_and_not_counted(void **state)
 
 static void a_held_letter_is_not_taken(void **state)
 {
-    struct queue *q = queue_new();
+    struct queue *q = queue_new(secret);
     struct queue_letter *l = letter_of(1, 2, 0);
     uint32_t rcpts[10];
     size_t n;
@@ -205,7 +216,7 @@ static void a_held_letter_is_not_taken(void **state)
 
 static void retry_makes_due_and_flush_forgets(void **state)
 {
-    struct queue *q = queue_new();
+    struct queue *q = queue_new(secret);
     struct queue_letter *l = letter_of(1, 1, 0);
     uint32_t rcpts[10];
     size_t n;
@@ -227,9 +238,127 @@ static void retry_makes_due_and_flush_forgets(void **state)
     queue_free(q);
 }
 
+/* One letter of a sender waits for one of each other's, however many those have. */
+static void senders_have_turns(void **state)
+{
+    static const char *const senders[] = {"many@a.test", "some@b.test", ""};
+    static const uint64_t order[] = {0, 100, 200, 1, 101, 2, 3};
+    uint32_t rcpts[10];
+    size_t n;
+
+    (void)state;
+    for (size_t far = 0; far < 2; far++) {
+        struct queue *q = queue_new(secret);
+
+        for (uint64_t i = 0; i < 50; i++)
+            queue_add(q, letter_from(i, senders[0], "x@D.test", 1 - far, far));
+        queue_add(q, letter_from(100, senders[1], "x@d.test", 1 - far, far));
+        queue_add(q, letter_from(101, senders[1], "x@d.test", 1 - far, far));
+        queue_add(q, letter_from(200, senders[2], "x@d.test", 1 - far, far));
+        for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+            assert_int_equal(take(q, 10, rcpts, &n)->env.size, 100 + order[i]);
+        queue_free(q);
+    }
+}
+
+/* Whatever waits for a destination that is full or dead, the next letter is at hand. */
+static void destinations_have_turns(void **state)
+{
+    enum { MANY = 20000 };
+    struct queue *q = queue_new(secret);
+    struct schedule retry = {1000, 8000, 100000};
+    struct trip trips[DESTINATION_WINDOW_FIRST + 2];
+    struct domain *to;
+    uint32_t rcpts[10];
+    size_t n, passed = 0;
+
+    (void)state;
+    destinations_limit(queue_destinations(q), 20, 5, &retry);
+    for (uint64_t i = 0; i < MANY; i++)
+        queue_add(q, letter_from(i, "many@a.test", "x@dead.test", 0, 1));
+    queue_add(q, letter_from(MANY, "many@a.test", "x@good.test", 0, 1));
+    for (size_t i = 0; i < DESTINATION_WINDOW_FIRST + 1; i++) {
+        struct queue_letter *l = queue_take(q, QUEUE_FAR, 0, &trips[i], rcpts, 10, &n);
+
+        assert_int_equal(l->env.size, 100 + (i == 1 ? MANY : i ? i - 1 : 0));
+    }
+    assert_null(queue_take(q, QUEUE_FAR, 0, &trips[4], rcpts, 10, &n)); /* dead.test is full */
+    for (size_t i = 0; i < DESTINATION_WINDOW_FIRST + 1; i++)
+        if (i != 1)
+            trip_end(queue_destinations(q), &trips[i], DESTINATION_SILENT, STR("set"),
+                     STR("no greeting"), 0, 10);
+    assert_null(queue_take(q, QUEUE_FAR, 10, &trips[4], rcpts, 10, &n));
+    for (struct queue_letter *l; (l = queue_take_dead(q, 10, &to, rcpts, 10, &n)); passed++) {
+        assert_string_equal(domain_words(to).p, "no greeting");
+        queue_pass(q, l, rcpts[0], 5000, STR("451 no"));
+        assert_int_equal(l->rcpts[0].tries, 0);
+        assert_int_equal(l->rcpts[0].backoff, 1);
+    }
+    assert_int_equal(passed, MANY - DESTINATION_WINDOW_FIRST);
+    assert_false(queue_has_due(q));
+    queue_wake(q, 5000); /* the first to come asks, the others wait for what it hears */
+    assert_null(queue_take_dead(q, 5000, &to, rcpts, 10, &n));
+    assert_non_null(queue_take(q, QUEUE_FAR, 5000, &trips[4], rcpts, 10, &n));
+    assert_null(queue_take(q, QUEUE_FAR, 5000, &trips[3], rcpts, 10, &n));
+    queue_free(q);
+}
+
+static void a_retry_by_hand_asks_the_dead(void **state)
+{
+    struct queue *q = queue_new(secret);
+    struct queue_letter *l = letter_from(1, "a@b.test", "x@dead.test", 0, 1);
+    struct schedule retry = {100000, 100000, 1000000};
+    struct domain *to;
+    struct trip trip;
+    uint32_t rcpts[10];
+    size_t n;
+
+    (void)state;
+    destinations_limit(queue_destinations(q), 20, 1, &retry);
+    queue_add(q, l);
+    assert_ptr_equal(queue_take(q, QUEUE_FAR, 0, &trip, rcpts, 10, &n), l);
+    trip_end(queue_destinations(q), &trip, DESTINATION_SILENT, STR(""), STR("x"), 0, 10);
+    queue_defer(q, l, 0, 70000, STR("x"));
+    queue_retry(q, l, false);
+    assert_null(queue_take_dead(q, 20, &to, rcpts, 10, &n));
+    assert_ptr_equal(queue_take(q, QUEUE_FAR, 20, &trip, rcpts, 10, &n), l);
+    queue_free(q);
+}
+
+/* Domains of one letter are lines of their own, each with all of its recipients. */
+static void a_letter_for_two_domains(void **state)
+{
+    struct queue *q = queue_new(secret);
+    struct queue_envelope e = {.id = id_of(1)};
+    struct queue_address to[] = {
+        {.number = 0, .address = STR_LIT("a@one.test"),  .local = false},
+        {.number = 1, .address = STR_LIT("b@two.test"),  .local = false},
+        {.number = 2, .address = STR_LIT("c@ONE.test"),  .local = false},
+        {.number = 3, .address = STR_LIT("d@here.test"), .local = true }
+    };
+    struct trip trips[2];
+    uint32_t rcpts[10];
+    size_t n;
+
+    (void)state;
+    queue_add(q, queue_letter_new(&e, to, 4));
+    assert_non_null(queue_take(q, QUEUE_FAR, 0, &trips[0], rcpts, 10, &n));
+    assert_int_equal(n, 2);
+    assert_int_equal(rcpts[0], 0);
+    assert_int_equal(rcpts[1], 2);
+    assert_string_equal(trips[0].domain->name, "one.test");
+    assert_non_null(queue_take(q, QUEUE_FAR, 0, &trips[1], rcpts, 10, &n));
+    assert_int_equal(n, 1);
+    assert_int_equal(rcpts[0], 1);
+    assert_non_null(queue_take(q, QUEUE_LOCAL, 0, NULL, rcpts, 10, &n));
+    assert_int_equal(rcpts[0], 3);
+    assert_false(queue_has_due(q));
+    queue_free(q);
+}
+
 static void ids_are_found_among_many(void **state)
 {
-    struct queue *q = queue_new();
+    struct queue *q = queue_new(secret);
     enum { MANY = 5000 };
 
     (void)state;
@@ -255,7 +384,7 @@ static void ids_are_found_among_many(void **state)
  */
 static void the_heap_keeps_time(void **state)
 {
-    struct queue *q = queue_new();
+    struct queue *q = queue_new(secret);
     struct queue_letter *all[200];
     uint64_t at[200], now = 0;
     uint32_t rcpts[10], seed = 7;
@@ -299,7 +428,7 @@ static void the_heap_keeps_time(void **state)
 
 static void what_waits_after_a_restart_waits_on(void **state)
 {
-    struct queue *q = queue_new();
+    struct queue *q = queue_new(secret);
     struct queue_envelope e = {.id = id_of(1)};
     struct queue_address to = {.number = 7,
                                .address = STR_LIT("b@d"),
@@ -329,7 +458,7 @@ static void what_waits_after_a_restart_waits_on(void **state)
 
 static void a_cursor_outlives_what_it_stands_on(void **state)
 {
-    struct queue *q = queue_new();
+    struct queue *q = queue_new(secret);
     struct queue_cursor a = {0}, b = {0};
     struct queue_letter *all[4];
 
@@ -363,6 +492,10 @@ int main(void)
         cmocka_unit_test(what_is_put_back_is_first_and_not_counted),
         cmocka_unit_test(a_held_letter_is_not_taken),
         cmocka_unit_test(retry_makes_due_and_flush_forgets),
+        cmocka_unit_test(senders_have_turns),
+        cmocka_unit_test(destinations_have_turns),
+        cmocka_unit_test(a_retry_by_hand_asks_the_dead),
+        cmocka_unit_test(a_letter_for_two_domains),
         cmocka_unit_test(ids_are_found_among_many),
         cmocka_unit_test(the_heap_keeps_time),
         cmocka_unit_test(what_waits_after_a_restart_waits_on),

@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+static const uint8_t secret[MAP_SECRET_BYTES] = {1, 2, 3};
+
 /* ---- seams: the linker prefers these to libc's ---- */
 
 static struct {
@@ -95,7 +97,7 @@ static void place_open(struct place *p)
     p->j = journal_open(p->dir, p->spool, on_notify, p, &p->err);
     if (!p->j)
         fail_msg("%s", p->err.text);
-    p->q = queue_new();
+    p->q = queue_new(secret);
     assert_int_equal(
         recover(p->q, p->j, p->spool, clock_wall_ms(), 1000, 60000, &p->recovery, &p->err), 0);
 }
@@ -402,7 +404,7 @@ static void a_spool_that_cannot_be_read_stops_the_start(void **state)
     struct id id = take_one(p, 1);
 
     queue_free(p->q);
-    p->q = queue_new();
+    p->q = queue_new(secret);
     io.fail_listing = EIO;
     assert_int_equal(
         recover(p->q, p->j, p->spool, clock_wall_ms(), 1000, 60000, &p->recovery, &p->err),

@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+static const uint8_t secret[MAP_SECRET_BYTES] = {1, 2, 3};
+
 static struct id id_of(uint64_t n)
 {
     uint8_t r[8];
@@ -76,10 +78,11 @@ static struct queue_letter *letter(struct smtp_mail mail, size_t n)
 
 static void a_listing_shows_what_is_open(void **state)
 {
-    struct queue *q = queue_new();
+    struct queue *q = queue_new(secret);
     struct queue_letter *l = letter((struct smtp_mail){.reverse_path = STR_LIT("a\"b@d")}, 2);
     struct listing_now now = {1795384281125 + 61999, 5000, NULL, NULL};
     uint32_t rcpts[2];
+    struct trip trip;
     struct buf b;
     size_t n;
 
@@ -95,8 +98,8 @@ static void a_listing_shows_what_is_open(void **state)
         "{\"address\": \"x@elsewhere.test\", \"state\": \"due\", \"next_try\": null, "
         "\"why\": \"waits for its turn\", \"reply\": \"\"}], "
         "\"held\": false, \"size\": 77, \"age\": 61}");
-    queue_take(q, QUEUE_LOCAL, NULL, NULL, rcpts, 2, &n);
-    queue_take(q, QUEUE_FAR, NULL, NULL, rcpts, 2, &n);
+    queue_take(q, QUEUE_LOCAL, 0, NULL, rcpts, 2, &n);
+    queue_take(q, QUEUE_FAR, 0, &trip, rcpts, 2, &n);
     queue_end(q, l, 0, QUEUE_DONE);
     queue_defer(q, l, 1, 5000 + 1000, STR("no \"road\""));
     buf_clear(&b);

@@ -76,6 +76,30 @@ static void a_set_is_its_names(void **state)
     assert_int_equal(strlen(one.set), HOST_SET_LETTERS);
 }
 
+static void another_port_is_another_set(void **state)
+{
+    char seen[4][HOST_SET_LETTERS + 1];
+    struct hosts h;
+    struct ip ip;
+
+    (void)state;
+    ip_parse(STR("127.0.0.1"), &ip);
+    for (int i = 0; i < 4; i++) {
+        hosts_init(&h);
+        if (i < 2)
+            hosts_add(&h, STR("127.0.0.1"), &ip, (uint16_t)(25 + i));
+        else
+            hosts_add_unix(&h, i == 2 ? "/run/a" : "/run/b");
+        hosts_name_set(&h);
+        memcpy(seen[i], h.set, sizeof(seen[i]));
+        for (int k = 0; k < i; k++)
+            assert_string_not_equal(seen[i], seen[k]);
+    }
+    hosts_init(&h);
+    hosts_name_set(&h);
+    assert_string_equal(h.set, "");
+}
+
 static void unix_sockets(void **state)
 {
     char path[120] = "/";
@@ -95,7 +119,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_the_order_of_mx), cmocka_unit_test(no_more_than_the_limit),
-        cmocka_unit_test(a_set_is_its_names), cmocka_unit_test(unix_sockets)};
+        cmocka_unit_test(a_set_is_its_names), cmocka_unit_test(another_port_is_another_set),
+        cmocka_unit_test(unix_sockets)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
