@@ -142,14 +142,14 @@ static void a_recipient_waits_for_something(void **state)
     (void)state;
     buf_init(&b, 65536);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct queue *q = queue_new();
+        struct queue *q = queue_new(secret);
         struct queue_letter *l = letter((struct smtp_mail){.reverse_path = STR_LIT("a@b")}, 1);
         char want[300];
         uint32_t rcpts[2];
         size_t n;
 
         queue_add(q, l);
-        queue_take(q, QUEUE_LOCAL, NULL, NULL, rcpts, 2, &n);
+        queue_take(q, QUEUE_LOCAL, 0, NULL, rcpts, 2, &n);
         buf_clear(&b);
         listing_letter(&b, l, &now, NULL);
         assert_non_null(strstr(buf_c(&b), "\"why\": \"being tried now\""));
