@@ -199,6 +199,14 @@ static void remember(struct delivery *d, struct smtp_reply why, bool said)
     d->soft = d->soft || smtp_reply_class(why) != 5;
 }
 
+/* What some were told stays, however it ends for the others. */
+static void settle_answered(struct delivery *d)
+{
+    for (size_t i = 0; d->begun && i < d->tx.nrcpts; i++)
+        if (d->rcpts[i].phase == SMTP_PHASE_ANSWERED)
+            settle(d, d->which[i], tell(d, d->rcpts[i].reply, !d->rcpts[i].ours));
+}
+
 void delivery_lost(struct delivery *d, struct remote *r, enum remote_lost how,
                    struct smtp_reply why, bool said)
 {
@@ -208,12 +216,9 @@ void delivery_lost(struct delivery *d, struct remote *r, enum remote_lost how,
     remember(d, why, said);
     if (d->order.probe)
         probe_lost(d->order.probe, why, said);
-    for (size_t i = 0; begun && i < d->tx.nrcpts; i++) {
-        const struct smtp_client_rcpt *c = &d->rcpts[i];
-
-        if (c->phase == SMTP_PHASE_ANSWERED)
-            settle(d, d->which[i], tell(d, c->reply, !c->ours));
-        else if (c->phase == SMTP_PHASE_HANDED)
+    settle_answered(d);
+    for (size_t i = 0; begun && i < d->tx.nrcpts; i++)
+        if (d->rcpts[i].phase == SMTP_PHASE_HANDED)
             settle(d, d->which[i],
                    tell(d,
                         said ? why
@@ -221,7 +226,6 @@ void delivery_lost(struct delivery *d, struct remote *r, enum remote_lost how,
                                    451, "4.4.2",
                                    "no answer came to the letter, which may have been taken"),
                         said));
-    }
     d->remote = NULL;
     d->begun = false;
     if (d->nopen == 0)
@@ -360,6 +364,7 @@ static void took_too_long(void *arg)
 {
     struct delivery *d = arg;
 
+    settle_answered(d);
     if (delivery_is_handed(d))
         settle_all(
             d, tell(d,

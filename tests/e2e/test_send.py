@@ -414,6 +414,17 @@ def test_O07_the_time_for_all_of_it(hasty):
         forget(hasty.posta, domain)
 
 
+def test_who_was_answered_in_time_is_not_asked_again():
+    """LMTP answers one after another; one of them comes too late."""
+    port, = free_ports(1)
+    with system(sections={"mta": f'route "d.test" {{ to = "lmtp:127.0.0.1:{port}" }}', "limits": f"{QUICK} send_seconds = 2"}) as posta, \
+            Liar({("RCPT.", "b@d.test"): "550 5.1.1 no", ".": ["250 2.0.0 kept", SILENT, "250 2.0.0 kept"]}, port=port, lmtp=True) as liar:
+        send(posta, "a@d.test", "b@d.test", "c@d.test")
+        until(lambda: len(liar.heard) > 1 and len(liar.letters) > 1, lambda: posta.log()[-3000:])
+        assert [c.lmtp() for c in liar.heard][:2] == [["a@d.test", "b@d.test", "c@d.test"], ["c@d.test"]]
+        bounced(posta, "b@d.test")
+
+
 @pytest.mark.parametrize("ehlo", [b"250-x\r\n" * 10000 + b"250 x\r\n", b"250-x\r\n250 SIZE abc\r\n", b"250-x\r\n250 AUTH" + b" " * 1000000 + b"\r\n"],
                          ids=["lines", "size", "spaces"])
 def test_O08_what_ehlo_says(house, ehlo):
