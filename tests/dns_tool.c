@@ -7,6 +7,8 @@
  *   -t MS              time for each question    -l       loopback is others'
  *   -n NAME, -m IP     our own (several)         -x N     give up the first N before any answer
  *   -o                 one after the other, not all at once
+ *   -w FILE            with -r and -o: behind the first answer FILE becomes the resolv.conf,
+ * and a while goes by
  *
  * TYPE is A, AAAA, MX, TXT, PTR (NAME may be an address), TLSA, or ROAD: where mail goes.
  */
@@ -46,6 +48,8 @@ static struct {
     struct job jobs[JOBS_MAX];
     size_t jobs_n, started, open;
     bool one_by_one;
+    const char *conf, *next_conf; /* -r, -w */
+    uint64_t ahead_ms;            /* of the clock */
 } tool;
 
 static const struct {
@@ -65,7 +69,7 @@ static uint64_t now_ms(void)
     struct timespec t;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 + tool.ahead_ms;
 }
 
 static enum dns_type type_of(const char *name)
@@ -203,6 +207,16 @@ static void take(struct dns_query *q)
     end();
 }
 
+static void change_conf(void)
+{
+    if (!tool.next_conf || tool.open == tool.jobs_n)
+        return;
+    if (rename(tool.next_conf, tool.conf) < 0)
+        exit(2);
+    tool.next_conf = NULL;
+    tool.ahead_ms += 2 * DNS_LOOK_MS;
+}
+
 static void turn(void)
 {
     struct pollfd p = {dns_fd(tool.dns), POLLIN, 0};
@@ -257,7 +271,7 @@ int main(int argc, char **argv)
     size_t leave = 0;
     int c;
 
-    while ((c = getopt(argc, argv, "s:r:a:i:t:n:m:x:lo")) >= 0) {
+    while ((c = getopt(argc, argv, "s:r:w:a:i:t:n:m:x:lo")) >= 0) {
         if (c == 's')
             add(&servers, optarg);
         else if (c == 'i')
@@ -267,7 +281,9 @@ int main(int argc, char **argv)
         else if (c == 'm')
             add(&addresses, optarg);
         else if (c == 'r')
-            o.resolv_conf = optarg;
+            tool.conf = o.resolv_conf = optarg;
+        else if (c == 'w')
+            tool.next_conf = optarg;
         else if (c == 'a')
             o.trust_anchor = optarg;
         else if (c == 't')
@@ -299,6 +315,7 @@ int main(int argc, char **argv)
     give_up(leave);
     while (tool.open) {
         turn();
+        change_conf();
         start_more();
     }
     printf("dnssec: %.*s\n", STR_ARGS(dns_dnssec_text(dns_dnssec(tool.dns))));

@@ -86,7 +86,7 @@ size_t resolv_conf_servers(struct str text, struct arena *a, const char **out, s
         struct str server = first_word(line);
         /* a link-local one has its link behind it: fe80::1%eth0 */
         size_t link = server.n < line.n && line.p[server.n] == '%' ? server.n : line.n;
-        if (!ip_parse(server, &ip))
+        if (!ip_parse(str_first(server, str_find(server, '@')), &ip))
             continue;
         if (link < line.n)
             server = str_first(line, link + 1 + first_word(str_skip(line, link + 1)).n);
@@ -118,6 +118,11 @@ static const char **copy_list(struct arena *a, const char *const *list, size_t n
     return copy;
 }
 
+const char *context_resolv_conf(const struct dns_options *o)
+{
+    return o->resolv_conf ? o->resolv_conf : "/etc/resolv.conf";
+}
+
 static void plan_servers(const struct dns_options *o, struct arena *a,
                          struct context_plan *plan)
 {
@@ -130,7 +135,7 @@ static void plan_servers(const struct dns_options *o, struct arena *a,
     }
     plan->servers = ARENA_ARRAY(a, const char *, SERVERS_MAX);
     buf_init(&text, CONTEXT_FILE_BYTES);
-    if (read_file(o->resolv_conf ? o->resolv_conf : "/etc/resolv.conf", &text, NULL) == 0)
+    if (read_file(context_resolv_conf(o), &text, NULL) == 0)
         plan->servers_n = resolv_conf_servers(buf_str(&text), a, plan->servers, SERVERS_MAX);
     buf_done(&text);
 }

@@ -16,6 +16,8 @@
  *         |    `- no answer: after DNS_PROBE_AGAIN_MS once more
  *         `--------------> STRIPPED       a new context without an anchor; what was under way
  *                                         starts again there
+ *
+ * A resolv.conf that names others leads back to ASKING from each, with a new context.
  */
 #include "dns/dns.h"
 
@@ -25,6 +27,7 @@
 
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unbound.h>
 #include <unistd.h>
 
@@ -52,8 +55,11 @@ struct dns_query {
 };
 
 struct dns {
+    struct dns_options options;  /* a copy, in `arena` */
+    struct arena arena, planned; /* planned: of the plan */
     struct context_plan plan;
-    struct arena arena; /* the plan's */
+    struct stat conf; /* resolv.conf as it was read */
+    uint64_t look_ms; /* when it is looked at again */
     struct ub_ctx *ctx;
     int epoll; /* around the context's fd, which changes with the context */
     struct list in[TAKEN + 1], flights;
@@ -226,7 +232,8 @@ static struct dns_query *query_new(struct dns *d, const struct dns_question *que
     return q;
 }
 
-struct dns_query *dns_ask(struct dns *d, const struct dns_question *question, uint64_t now_ms)
+static struct dns_query *ask(struct dns *d, const struct dns_question *question,
+                             uint64_t now_ms)
 {
     struct dns_query *q = query_new(d, question, now_ms);
 
@@ -340,24 +347,27 @@ static void close_context(struct dns *d)
     d->flying = 0;
 }
 
-static int open_context(struct dns *d, bool validate, struct err *err)
+static int watch_context(struct dns *d, struct err *err)
 {
     struct epoll_event event = {.events = EPOLLIN};
-    int r = context_make(&d->plan, validate, &d->ctx, err);
 
-    if (r < 0)
-        return r;
     if (epoll_ctl(d->epoll, EPOLL_CTL_ADD, ub_fd(d->ctx), &event) < 0)
         return err_os(err, "watch the resolver");
     return 0;
 }
 
-/* As before, without validation. What was under way begins again, in its old order. */
-static void begin_again(struct dns *d)
+static int open_context(struct dns *d, bool validate, struct err *err)
+{
+    int r = context_make(&d->plan, validate, &d->ctx, err);
+
+    return r < 0 ? r : watch_context(d, err);
+}
+
+/* What was under way waits again, in its old order. */
+static void call_back(struct dns *d)
 {
     struct list waiting;
 
-    close_context(d);
     list_init(&waiting);
     LIST_EACH(&d->in[WAITING], at)
     {
@@ -371,6 +381,13 @@ static void begin_again(struct dns *d)
         list_remove(at);
         list_append(&d->in[WAITING], at);
     }
+}
+
+/* As before, without validation. */
+static void begin_again(struct dns *d)
+{
+    close_context(d);
+    call_back(d);
     /* it worked with the same settings and an anchor: only the system can be out of something,
      * and then a new process is what helps */
     if (open_context(d, false, NULL) < 0)
@@ -392,6 +409,74 @@ static void probe(struct dns *d, uint64_t now_ms)
     d->probe = NULL;
     if (d->dnssec == DNSSEC_STRIPPED)
         begin_again(d);
+}
+
+/* ---- resolv.conf ---- */
+
+static bool same_servers(const struct context_plan *a, const struct context_plan *b)
+{
+    bool same = a->servers_n == b->servers_n;
+
+    for (size_t i = 0; same && i < a->servers_n; i++)
+        same = strcmp(a->servers[i], b->servers[i]) == 0;
+    return same;
+}
+
+/* The plan's strings are in `a`, which is taken. Where no context can be made of it all stays
+ * as it was. */
+static void follow(struct dns *d, const struct context_plan *plan, struct arena *a,
+                   uint64_t now_ms)
+{
+    const struct context_plan old = d->plan;
+    struct ub_ctx *ctx;
+
+    d->plan = *plan;
+    if (context_make(&d->plan, d->plan.anchor != NULL, &ctx, NULL) < 0) {
+        d->plan = old;
+        arena_done(a);
+        return;
+    }
+    dns_query_free(d->probe);
+    d->probe = NULL;
+    close_context(d);
+    call_back(d);
+    d->ctx = ctx;
+    watch_context(d, NULL);
+    arena_done(&d->planned);
+    d->planned = *a;
+    d->dnssec = d->plan.dnssec;
+    d->probed = false;
+    d->probe_ms = now_ms;
+    probe(d, now_ms);
+}
+
+static void look_at_conf(struct dns *d, uint64_t now_ms)
+{
+    struct context_plan plan;
+    struct arena a;
+    struct stat st;
+
+    if (d->options.servers_n || now_ms < d->look_ms)
+        return;
+    d->look_ms = now_ms + DNS_LOOK_MS;
+    if (stat(context_resolv_conf(&d->options), &st) < 0 ||
+        (st.st_ino == d->conf.st_ino && st.st_dev == d->conf.st_dev &&
+         st.st_size == d->conf.st_size && st.st_mtim.tv_sec == d->conf.st_mtim.tv_sec &&
+         st.st_mtim.tv_nsec == d->conf.st_mtim.tv_nsec))
+        return;
+    d->conf = st;
+    arena_init(&a);
+    if (context_plan(&d->options, &a, &plan, NULL) == 0 && plan.servers_n > 0 &&
+        !same_servers(&plan, &d->plan))
+        follow(d, &plan, &a, now_ms);
+    else
+        arena_done(&a);
+}
+
+struct dns_query *dns_ask(struct dns *d, const struct dns_question *question, uint64_t now_ms)
+{
+    look_at_conf(d, now_ms);
+    return ask(d, question, now_ms);
 }
 
 void dns_process(struct dns *d, uint64_t now_ms)
@@ -420,12 +505,40 @@ int dns_fd(const struct dns *d)
     return d->epoll;
 }
 
+static const char *const *copy_words(struct arena *a, const char *const *words, size_t n)
+{
+    const char **copy = ARENA_ARRAY(a, const char *, n + 1);
+
+    for (size_t i = 0; i < n; i++)
+        copy[i] = arena_dup(a, str_c(words[i])).p;
+    return copy;
+}
+
+static void keep_options(struct dns *d, const struct dns_options *o)
+{
+    struct arena *a = &d->arena;
+
+    d->options = *o;
+    d->options.servers = copy_words(a, o->servers, o->servers_n);
+    d->options.insecure = copy_words(a, o->insecure, o->insecure_n);
+    if (o->trust_anchor)
+        d->options.trust_anchor = arena_dup(a, str_c(o->trust_anchor)).p;
+    if (o->resolv_conf)
+        d->options.resolv_conf = arena_dup(a, str_c(o->resolv_conf)).p;
+}
+
 int dns_open(const struct dns_options *o, uint64_t now_ms, struct dns **out, struct err *err)
 {
     struct dns *d = new_zeroed(sizeof(*d));
     int r;
 
     arena_init(&d->arena);
+    arena_init(&d->planned);
+    keep_options(d, o);
+    d->look_ms = now_ms + DNS_LOOK_MS;
+    /* before it is read: what changes in between is noticed */
+    if (stat(context_resolv_conf(o), &d->conf) < 0)
+        memset(&d->conf, 0, sizeof(d->conf));
     for (enum query_state s = WAITING; s <= TAKEN; s++)
         list_init(&d->in[s]);
     list_init(&d->flights);
@@ -434,7 +547,7 @@ int dns_open(const struct dns_options *o, uint64_t now_ms, struct dns **out, str
     if (d->epoll < 0)
         r = err_os(err, "make a resolver");
     else
-        r = context_plan(o, &d->arena, &d->plan, err);
+        r = context_plan(o, &d->planned, &d->plan, err);
     d->dnssec = d->plan.dnssec;
     if (r == 0)
         r = open_context(d, d->plan.anchor != NULL, err);
@@ -457,6 +570,7 @@ void dns_close(struct dns *d)
     close_context(d);
     if (d->epoll >= 0)
         close(d->epoll);
+    arena_done(&d->planned);
     arena_done(&d->arena);
     free(d);
 }

@@ -10,6 +10,10 @@
  *     dns_process(d, now);
  *     while ((q = dns_take(d))) { use dns_query_answer(q); dns_query_free(q); }
  *
+ * Where the system's resolv.conf names the servers, a changed one is noticed with a question,
+ * at most DNS_LOOK_MS later: a new context asks those, and whether they keep signatures is
+ * asked anew. One that names nobody, or cannot be read, changes nothing.
+ *
  * The fd stays the same as long as d lives. Times are those of a clock that only goes forward.
  *
  * Signatures are checked here, from the trust anchor down; the AD bit of a server is never
@@ -26,6 +30,7 @@
 enum {
     DNS_QUESTION_MS = 30 * 1000, /* for an answer, where the question names no time itself */
     DNS_PROBE_MS = 5 * 1000, /* for the anchor's keys; the first questions wait for them    */
+    DNS_LOOK_MS = 1000, /* between two looks at resolv.conf                                  */
     DNS_PROBE_AGAIN_MS = 60 * 1000, /* until we ask for them again where no answer came */
     DNS_QUESTIONS = 4096,   /* not yet answered; a further one is DNS_SERVFAIL at once  */
     DNS_UNDER_WAY = 128,    /* of these with libunbound; the others wait                */

@@ -55,6 +55,33 @@ def road(liar, domain, **more):
     return answer.head.split(None, 2)[2] if answer.code.isdigit() else answer.records
 
 
+def ask_by_conf(tmp_path, before, after, *questions, options=("-i", ".")):
+    """What is answered when resolv.conf changes behind the first question."""
+    conf, later = tmp_path / "resolv.conf", tmp_path / "later.conf"
+    conf.write_text(before)
+    later.write_text(after)
+    words = [w for q in questions for w in q]
+    run = subprocess.run([TOOL, "-r", conf, "-w", later, "-o", "-t", str(LONG), *options, *words], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert run.returncode == 0 and not run.stderr, run.stderr[-4000:]
+    ask.dnssec = run.stdout.splitlines()[-1]
+    return [line.strip() for line in run.stdout.splitlines() if line.startswith("  ")]
+
+
+def test_a_changed_resolv_conf_is_followed(tmp_path):
+    with Liar({("d.test", "A"): records(a("192.0.2.1"))}) as first, Liar({("d.test", "A"): records(a("192.0.2.2"))}) as second:
+        def conf(*liars):
+            return "".join(f"nameserver {liar.address}\n" for liar in liars) + "search test\n"
+        twice = ("d.test", "A"), ("d.test", "A")
+        assert ask_by_conf(tmp_path, conf(first), conf(second), *twice) == ["192.0.2.1", "192.0.2.2"]
+        asked = first.count("d.test")
+        assert ask_by_conf(tmp_path, conf(first), "# nobody yet\n", *twice) == ["192.0.2.1"] * 2, "a file that is being written changes nothing"
+        assert ask_by_conf(tmp_path, conf(first), conf(first) + "options edns0\n", *twice) == ["192.0.2.1"] * 2
+        assert first.count("d.test") == asked + 2, "the same servers: the cache stays"
+        # where signatures are wanted, the new servers are asked for the keys again
+        assert ask_by_conf(tmp_path, conf(first), conf(second), *twice, options=())[-1:] == ["192.0.2.2"]
+        assert second.count("") >= 1
+
+
 # The lying server
 
 
