@@ -10,7 +10,7 @@ import time
 import pytest
 
 from posta import DOMAIN, PASSWORD, PATIENCE, ROOT, Dialogue, system, until
-from test_transcripts import LIMITS, Player, unescape
+from test_transcripts import LIMITS, Player, play, unescape
 
 FILES = sorted(f for f in (ROOT / "tests/transcripts").glob("pop3-*.txt") if "\n@memory" not in "\n" + f.read_text())
 ALICE = "alice@" + DOMAIN
@@ -83,16 +83,7 @@ def house():
 @pytest.mark.parametrize("cut", [False, True], ids=["whole", "bytes"])
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_dialogue(house, path, cut):
-    text = path.read_text()
-    player = PopPlayer(house["lab" if "clear_auth" in text else "plain"], cut)
-    for number, raw in enumerate(text.split("\n"), 1):
-        if cut and raw == "@whole":
-            break
-        try:
-            player.line(raw)
-        except (AssertionError, socket.timeout) as why:
-            raise AssertionError(f"{path.name}:{number}: {raw}\n{why}") from why
-    player.hang_up()
+    play(PopPlayer(house["lab" if "clear_auth" in path.read_text() else "plain"], cut), path)
 
 
 def test_there_are_dialogues():

@@ -111,6 +111,18 @@ class Player:
                 self.expect(m.group(2) == "=", text)
 
 
+def play(player, path):
+    """A dialogue up to its end, or to where cut bytes say nothing more."""
+    for number, raw in enumerate(path.read_text().split("\n"), 1):
+        if player.cut and raw == "@whole":
+            break
+        try:
+            player.line(raw)
+        except (AssertionError, socket.timeout) as why:
+            raise AssertionError(f"{path.name}:{number}: {raw}\n{why}") from why
+    player.hang_up()
+
+
 @pytest.fixture(scope="module")
 def house():
     with system(users=("alice", "bob", "carol"), sections={"limits": LIMITS}) as plain, \
@@ -121,16 +133,7 @@ def house():
 @pytest.mark.parametrize("cut", [False, True], ids=["whole", "bytes"])
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_dialogue(house, path, cut):
-    text = path.read_text()
-    player = Player(house["lab" if "clear_auth" in text else "plain"], cut)
-    for number, raw in enumerate(text.split("\n"), 1):
-        if cut and raw == "@whole":
-            break
-        try:
-            player.line(raw)
-        except (AssertionError, socket.timeout) as why:
-            raise AssertionError(f"{path.name}:{number}: {raw}\n{why}") from why
-    player.hang_up()
+    play(Player(house["lab" if "clear_auth" in path.read_text() else "plain"], cut), path)
 
 
 def test_there_are_dialogues():

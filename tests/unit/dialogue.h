@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/defer.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -88,6 +89,47 @@ static inline struct buf dialogue_read(const char *name)
         buf_grown(&text, n);
     } while (n > 0);
     return text;
+}
+
+/* One dialogue, what the client says between two answers whole or in single bytes. */
+typedef void dialogue_play_fn(const char *name, struct str text, bool bytes);
+
+static dialogue_play_fn *dialogue_play;
+
+static inline void dialogue_test(void **state)
+{
+    const char *name = *state;
+    struct buf text = dialogue_read(name);
+
+    dialogue_play(name, buf_str(&text), false);
+    dialogue_play(name, buf_str(&text), true);
+    buf_done(&text);
+}
+
+/* A test for each of tests/transcripts that is wanted. */
+static inline int dialogue_play_all(int (*wanted)(const struct dirent *e),
+                                    dialogue_play_fn *play)
+{
+    struct dirent **names;
+    int n = scandir(TEST_SOURCE_ROOT "/tests/transcripts", &names, wanted, alphasort);
+
+    if (n <= 0)
+        return 1;
+    struct CMUnitTest *tests = calloc((size_t)n, sizeof(*tests));
+    if (!tests)
+        return 1;
+    dialogue_play = play;
+    for (int i = 0; i < n; i++) {
+        tests[i].name = names[i]->d_name;
+        tests[i].test_func = dialogue_test;
+        tests[i].initial_state = names[i]->d_name;
+    }
+    int failed = _cmocka_run_group_tests("transcripts", tests, (size_t)n, NULL, NULL);
+    for (int i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+    free(tests);
+    return failed;
 }
 
 #endif

@@ -7,8 +7,6 @@
 #include "tests/imap_work_world.h"
 #include "tests/unit/dialogue.h"
 
-#include <dirent.h>
-
 enum { TALK_BYTES = 4 << 20, VARIABLES = 26, VARIABLE_BYTES = 24 };
 
 /* A session of alice's with its work. */
@@ -472,16 +470,6 @@ static void play(const char *name, struct str text, bool bytes)
     player_done(&p);
 }
 
-static void play_file(void **state)
-{
-    const char *name = *state;
-    struct buf text = dialogue_read(name);
-
-    play(name, buf_str(&text), false);
-    play(name, buf_str(&text), true);
-    buf_done(&text);
-}
-
 static int only_imap(const struct dirent *e)
 {
     return str_starts(str_c(e->d_name), STR("imap-"));
@@ -489,21 +477,5 @@ static int only_imap(const struct dirent *e)
 
 int main(void)
 {
-    struct dirent **names;
-    int n = scandir(TEST_SOURCE_ROOT "/tests/transcripts", &names, only_imap, alphasort);
-
-    if (n <= 0)
-        return 1;
-    struct CMUnitTest *tests = calloc((size_t)n, sizeof(*tests));
-    if (!tests)
-        return 1;
-    for (int i = 0; i < n; i++)
-        tests[i] =
-            (struct CMUnitTest){names[i]->d_name, play_file, NULL, NULL, names[i]->d_name};
-    int failed = _cmocka_run_group_tests("transcripts", tests, (size_t)n, NULL, NULL);
-    for (int i = 0; i < n; i++)
-        free(names[i]);
-    free(names);
-    free(tests);
-    return failed;
+    return dialogue_play_all(only_imap, play);
 }

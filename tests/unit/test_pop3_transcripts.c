@@ -6,8 +6,6 @@
 #include "tests/pop3_world.h"
 #include "tests/unit/dialogue.h"
 
-#include <dirent.h>
-
 enum { TALK_BYTES = 1 << 20 };
 
 struct player {
@@ -257,16 +255,6 @@ static void play(const char *name, struct str text, bool bytes)
     buf_done(&p.letters);
 }
 
-static void play_file(void **state)
-{
-    const char *name = *state;
-    struct buf text = dialogue_read(name);
-
-    play(name, buf_str(&text), false);
-    play(name, buf_str(&text), true);
-    buf_done(&text);
-}
-
 static int only_pop3(const struct dirent *e)
 {
     return str_starts(str_c(e->d_name), STR("pop3-"));
@@ -274,21 +262,5 @@ static int only_pop3(const struct dirent *e)
 
 int main(void)
 {
-    struct dirent **names;
-    int n = scandir(TEST_SOURCE_ROOT "/tests/transcripts", &names, only_pop3, alphasort);
-
-    if (n <= 0)
-        return 1;
-    struct CMUnitTest *tests = calloc((size_t)n, sizeof(*tests));
-    if (!tests)
-        return 1;
-    for (int i = 0; i < n; i++)
-        tests[i] =
-            (struct CMUnitTest){names[i]->d_name, play_file, NULL, NULL, names[i]->d_name};
-    int failed = _cmocka_run_group_tests("transcripts", tests, (size_t)n, NULL, NULL);
-    for (int i = 0; i < n; i++)
-        free(names[i]);
-    free(names);
-    free(tests);
-    return failed;
+    return dialogue_play_all(only_pop3, play);
 }

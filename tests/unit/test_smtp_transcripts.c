@@ -5,7 +5,6 @@
 #include "tests/unit/dialogue.h"
 #include "tests/unit/smtp_oracle.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -328,16 +327,6 @@ static void play(const char *name, struct str text, bool bytes)
     buf_done(&p.greeting);
 }
 
-static void play_file(void **state)
-{
-    const char *name = *state;
-    struct buf text = dialogue_read(name);
-
-    play(name, buf_str(&text), false);
-    play(name, buf_str(&text), true);
-    buf_done(&text);
-}
-
 static int only_smtp(const struct dirent *e)
 {
     struct str name = str_c(e->d_name);
@@ -347,23 +336,5 @@ static int only_smtp(const struct dirent *e)
 
 int main(void)
 {
-    struct dirent **names;
-    int n = scandir(TEST_SOURCE_ROOT "/tests/transcripts", &names, only_smtp, alphasort);
-
-    if (n <= 0)
-        return 1;
-    struct CMUnitTest *tests = calloc((size_t)n, sizeof(*tests));
-    if (!tests)
-        return 1;
-    for (int i = 0; i < n; i++) {
-        tests[i].name = names[i]->d_name;
-        tests[i].test_func = play_file;
-        tests[i].initial_state = names[i]->d_name;
-    }
-    int failed = _cmocka_run_group_tests("transcripts", tests, (size_t)n, NULL, NULL);
-    for (int i = 0; i < n; i++)
-        free(names[i]);
-    free(names);
-    free(tests);
-    return failed;
+    return dialogue_play_all(only_smtp, play);
 }
