@@ -9,7 +9,7 @@ import smtplib
 import socket
 import subprocess
 
-from imap_line import Imap
+from imap import Imap
 from posta import DOMAIN, PASSWORD, as_user, until
 
 def text_of(mark, size=0):

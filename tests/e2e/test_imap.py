@@ -12,7 +12,7 @@ import warnings
 
 import pytest
 
-from imap import Imap, search
+from imap import Talk, search
 from posta import DOMAIN, PASSWORD, PATIENCE, Dialogue, alive, system, until
 from test_corpus import CORPUS, without_return_path
 from test_pop3 import memory, pop3, put
@@ -58,7 +58,7 @@ def kill_imapd(posta):
 
 def try_login(posta, user="bob"):
     try:
-        return Imap(posta, user)
+        return Talk(posta, user)
     except (OSError, AssertionError):
         return None
 
@@ -66,12 +66,12 @@ def try_login(posta, user="bob"):
 # ---- logging in ----
 
 def test_greeting_and_what_is_offered(house):
-    clear = Imap(house, tls=False, login=False)
+    clear = Talk(house, tls=False, login=False)
     said = b" ".join(clear.ask("CAPABILITY"))
     for word in (b"IMAP4rev1", b"STARTTLS", b"LOGINDISABLED"):
         assert word in said
     assert b"AUTH=PLAIN" not in said
-    tls = Imap(house, login=False)
+    tls = Talk(house, login=False)
     said = b" ".join(tls.ask("CAPABILITY"))
     assert b"AUTH=PLAIN" in said and b"STARTTLS" not in said and b"LOGINDISABLED" not in said
     tls.ask(f"LOGIN {BOB} {PASSWORD['bob']}")
@@ -81,7 +81,7 @@ def test_greeting_and_what_is_offered(house):
 
 
 def test_starttls(house):
-    c = Imap(house, tls=False, login=False).starttls(house.tls_context())
+    c = Talk(house, tls=False, login=False).starttls(house.tls_context())
     assert b"LOGINDISABLED" not in b" ".join(c.ask("CAPABILITY"))
     c.ask(f"LOGIN {BOB} {PASSWORD['bob']}")
     c.select()
@@ -90,31 +90,31 @@ def test_starttls(house):
 
 @pytest.mark.parametrize("initial", [True, False])
 def test_authenticate_plain(house, initial):
-    c = Imap(house, login=False)
+    c = Talk(house, login=False)
     words = base64.b64encode(f"\0{BOB}\0{PASSWORD['bob']}".encode()).decode()
     if initial:
         c.ask("AUTHENTICATE PLAIN " + words)
     else:
         tag = c.say("AUTHENTICATE PLAIN")
         c.until(b"+", b"")
-        c.d.send(words.encode() + b"\r\n")
+        c.send(words.encode() + b"\r\n")
         c.until(tag)
     c.select()
     c.ask("LOGOUT")
 
 
 def test_authenticate_cancelled(house):
-    c = Imap(house, login=False)
+    c = Talk(house, login=False)
     tag = c.say("AUTHENTICATE PLAIN")
     c.until(b"+", b"")
-    c.d.send(b"*\r\n")
+    c.send(b"*\r\n")
     c.until(tag, b"BAD")
     c.ask(f"LOGIN {BOB} {PASSWORD['bob']}")
     c.close()
 
 
 def test_wrong_passwords_end_the_session(house):
-    c = Imap(house, login=False)
+    c = Talk(house, login=False)
     for _ in range(2):
         c.ask(f"LOGIN {BOB} wrong", "NO [AUTHENTICATIONFAILED]")
     tag = c.say(f"LOGIN nobody@{DOMAIN} wrong")
@@ -125,7 +125,7 @@ def test_wrong_passwords_end_the_session(house):
 
 
 def test_T20_no_password_in_clear(house):
-    c = Imap(house, tls=False, login=False)
+    c = Talk(house, tls=False, login=False)
     c.ask(f"LOGIN {BOB} verysecretword", "NO [PRIVACYREQUIRED]")
     c.ask("AUTHENTICATE PLAIN " + base64.b64encode(b"\0bob\0verysecretword").decode(), "NO [PRIVACYREQUIRED]")
     c.close()
@@ -149,7 +149,7 @@ def test_T02_what_follows_starttls_in_clear_is_nobodys(house):
 
 
 def test_T05_T06_starttls_once_and_what_was_known_is_forgotten(house):
-    c = Imap(house, tls=False, login=False)
+    c = Talk(house, tls=False, login=False)
     c.ask("ID NIL")
     c.starttls(house.tls_context())
     c.ask("STARTTLS", "BAD")
@@ -170,11 +170,11 @@ def test_T07_T18_other_protocols(house):
         except ConnectionResetError:
             pass
         assert b"* " not in got
-    c = Imap(house, tls=False, login=False)
+    c = Talk(house, tls=False, login=False)
     c.ask("STARTTLS")
-    c.d.send(b"GARBAGE\r\n" * 100)
+    c.send(b"GARBAGE\r\n" * 100)
     try:
-        while more := c.d.s.recv(4096):
+        while more := c.s.recv(4096):
             assert b"BAD" not in more and b"* " not in more
     except ConnectionResetError:
         pass
@@ -206,7 +206,7 @@ def test_many_log_in_at_once(house):
     answers = []
 
     def one(i):
-        c = Imap(house, login=False)
+        c = Talk(house, login=False)
         tag = c.say(f"LOGIN {BOB} " + (PASSWORD["bob"] if i % 2 else "wrong"))
         while not (line := c.line()).startswith(tag):
             assert line
@@ -224,10 +224,10 @@ def test_many_log_in_at_once(house):
 
 def test_x22_authd_down(house):
     (pid,) = house.pids("posta-authd")
-    c = Imap(house)
+    c = Talk(house)
     os.kill(pid, signal.SIGKILL)
     c.select()
-    other = Imap(house, login=False)
+    other = Talk(house, login=False)
     tag = other.say(f"LOGIN {BOB} {PASSWORD['bob']}")
     while not (line := other.line()).startswith(tag):
         assert line
@@ -238,7 +238,7 @@ def test_x22_authd_down(house):
 # ---- letters in, letters out ----
 
 def test_usual_folders_are_there_and_marked(house):
-    c = Imap(house, "carol")
+    c = Talk(house, "carol")
     said = b"\n".join(c.ask('LIST "" "*"'))
     for name, use in ((b"Sent", rb"\\Sent"), (b"Drafts", rb"\\Drafts"), (b"Trash", rb"\\Trash"), (b"Junk", rb"\\Junk")):
         assert re.search(rb"\* LIST \([^)]*" + use + rb"[^)]*\) \"/\" \"?" + name, said), said
@@ -250,7 +250,7 @@ def test_delivered_by_smtp_and_fetched(house):
     text = letter(1, 100000) + b".dots\r\n..\r\n"
     smtp(house, text)
     house.wait_letters(1)
-    c = Imap(house)
+    c = Talk(house)
     assert c.select() == 1
     body = c.body(1)
     assert body.endswith(text) and body.startswith(b"Return-Path: <x@elsewhere.test>\r\n")
@@ -261,7 +261,7 @@ def test_delivered_by_smtp_and_fetched(house):
 def test_corpus_appended_and_fetched_byte_identical(house):
     if not CORPUS.is_dir():
         pytest.skip("no corpus here")
-    c = Imap(house, "carol")
+    c = Talk(house, "carol")
     c.ask("CREATE corpus")
     sent = {}
     for path in sorted(CORPUS.rglob("*.eml")):
@@ -279,7 +279,7 @@ def test_corpus_appended_and_fetched_byte_identical(house):
 
 
 def test_append_large_and_its_flags(house):
-    c = Imap(house, "carol")
+    c = Talk(house, "carol")
     text = letter(1, 3 << 20)
     uid = c.append(text, "Drafts", r' (\Seen \Draft $Work) "17-Jul-1996 02:44:25 -0700"')
     c.select("Drafts")
@@ -291,7 +291,7 @@ def test_append_large_and_its_flags(house):
 
 def test_pop3_and_imap_on_one_mailbox(house):
     fill(house, "bob", 3)
-    c = Imap(house)
+    c = Talk(house)
     assert c.select() == 3
     c.ask(r"STORE 2 +FLAGS (\Seen)")
     c.idle()
@@ -314,7 +314,7 @@ def test_pop3_and_imap_on_one_mailbox(house):
 
 def test_idle_hears_of_a_delivered_letter(house):
     put(house, "bob", [])
-    c = Imap(house)
+    c = Talk(house)
     c.select()
     c.idle()
     for n in (1, 2, 3):
@@ -327,10 +327,10 @@ def test_idle_hears_of_a_delivered_letter(house):
 
 def test_idle_in_another_mailbox_in_one_breath(house):
     put(house, "bob", [])
-    c, other = Imap(house), Imap(house)
+    c, other = Talk(house), Talk(house)
     c.select()
     c.idle()
-    c.d.send(b"DONE\r\nx SELECT Drafts\r\ny IDLE\r\n")
+    c.send(b"DONE\r\nx SELECT Drafts\r\ny IDLE\r\n")
     c.until(b"x ")
     c.until(b"+", b"")
     other.append(letter(1), "Drafts")
@@ -342,11 +342,11 @@ def test_idle_in_another_mailbox_in_one_breath(house):
 def test_changes_are_seen_across_workers(house):
     """More sessions than workers, all idling; one of them changes."""
     fill(house, "bob", 3)
-    others = [Imap(house) for _ in range(8)]
+    others = [Talk(house) for _ in range(8)]
     for c in others:
         assert c.select() == 3
         c.idle()
-    one = Imap(house)
+    one = Talk(house)
     one.select()
     one.ask(r"STORE 2 +FLAGS.SILENT (\Flagged)")
     for c in others:
@@ -365,7 +365,7 @@ def test_changes_are_seen_across_workers(house):
 
 def test_what_other_programs_do_is_seen_in_idle(house):
     fill(house, "bob", 3)
-    c = Imap(house)
+    c = Talk(house)
     c.select()
     c.idle()
     first, second = [f for f in house.letters("bob") if f.parent.name == "cur"][:2]
@@ -383,13 +383,13 @@ def test_what_other_programs_do_is_seen_in_idle(house):
 
 
 def test_a_folder_deleted_under_an_idling_session(house):
-    c, other = Imap(house), Imap(house)
+    c, other = Talk(house), Talk(house)
     c.ask("CREATE gone")
     c.select("gone")
     c.idle()
     other.ask("DELETE gone")
     other.ask("CREATE gone")
-    c.d.send(b"DONE\r\n")
+    c.send(b"DONE\r\n")
     while (line := c.line()) and not line.startswith((c.tag, b"* BYE")):
         pass
     assert line, "told, one way or the other"
@@ -401,7 +401,7 @@ def test_a_folder_deleted_under_an_idling_session(house):
 def test_letters_come_while_many_look(house):
     """Letters delivered by SMTP while sessions idle, fetch and store: each sees each letter once, numbers without gaps."""
     put(house, "bob", [])
-    watchers = [Imap(house) for _ in range(4)]
+    watchers = [Talk(house) for _ in range(4)]
     for c in watchers:
         c.select()
         c.idle()
@@ -421,18 +421,18 @@ def test_I22_pipelined_fetches_that_are_never_read(house):
     fill(house, "bob", 50, 2000)
     pids = house.pids("posta-imapd")
     before = {p: memory(p) for p in pids}
-    c = Imap(house)
+    c = Talk(house)
     c.select()
-    c.d.s.settimeout(2)
+    c.s.settimeout(2)
     sent = 0
     try:
         for i in range(100):
-            c.d.send(b"".join(b"x%d FETCH 1:* (BODY.PEEK[])\r\n" % (i * 1000 + k) for k in range(1000)))
+            c.send(b"".join(b"x%d FETCH 1:* (BODY.PEEK[])\r\n" % (i * 1000 + k) for k in range(1000)))
             sent += 1000
     except (socket.timeout, ssl.SSLError):
         pass
     assert sent < 100000, "at some time it is not read from"
-    other = Imap(house, "alice")
+    other = Talk(house, "alice")
     other.select()
     other.ask("NOOP")
     other.close()
@@ -441,16 +441,16 @@ def test_I22_pipelined_fetches_that_are_never_read(house):
 
 
 def test_I23_idle_and_nonsense(house):
-    c = Imap(house)
+    c = Talk(house)
     c.select()
     tag = c.idle().tag
-    c.d.send(b"FOO\r\n")
+    c.send(b"FOO\r\n")
     c.until(tag, b"BAD")
     c.ask("NOOP")
     c.idle()
     try:
         for _ in range(1000):
-            c.d.send(b"x" * (1 << 20))
+            c.send(b"x" * (1 << 20))
         cut = False
     except OSError:
         cut = True
@@ -459,7 +459,7 @@ def test_I23_idle_and_nonsense(house):
 
 
 def test_I28_other_peoples_mailboxes(house):
-    c = Imap(house)
+    c = Talk(house)
     names = ("Other Users/alice", "user.alice", "#user/alice", "alice", f"user/{DOMAIN}/alice", "~alice", "../alice", "Other Users/alice/INBOX")
     for name in names:
         for command in (f'SELECT "{name}"', f'STATUS "{name}" (MESSAGES)', f'EXAMINE "{name}"'):
@@ -473,23 +473,23 @@ def test_I28_other_peoples_mailboxes(house):
 
 def test_I29_logout_in_a_literal_and_a_reset_in_a_fetch(house):
     put(house, "bob", [b"Subject: big\n\n" + b"x" * 70 + b"\n" * (20 << 20)])
-    c = Imap(house, login=False)
-    c.d.send(b"a LOGIN {10}\r\n")
+    c = Talk(house, login=False)
+    c.send(b"a LOGIN {10}\r\n")
     c.until(b"+", b"")
-    c.d.send(b"a LOGOUT\r\n")
+    c.send(b"a LOGOUT\r\n")
     c.close()
     pids = house.pids("posta-imapd")
     for _ in range(5):
-        c = Imap(house)
+        c = Talk(house)
         c.select()
         c.say("FETCH 1 (BODY.PEEK[])")
-        c.d.s.recv(1000)
-        c.d.s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        c.s.recv(1000)
+        c.s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         c.close()
-    c = Imap(house)
-    c.d.send(b"a APPEND INBOX {1000000}\r\n")
+    c = Talk(house)
+    c.send(b"a APPEND INBOX {1000000}\r\n")
     c.until(b"+", b"")
-    c.d.send(b"x" * 500000)
+    c.send(b"x" * 500000)
     c.close()
     until(lambda: sessions(house) == 0, "no session is left")
     assert house.pids("posta-imapd") == pids
@@ -504,12 +504,12 @@ def sessions(posta):
 def test_a_long_command_keeps_nobody_waiting(house):
     """Sessions that ask for much and read slowly; another one comes in and is served between their steps."""
     fill(house, "bob", 300, 20000)
-    busy = [Imap(house) for _ in range(6)]
+    busy = [Talk(house) for _ in range(6)]
     for c in busy:
         c.select()
         for _ in range(20):
             c.say("FETCH 1:* (BODY.PEEK[] ENVELOPE BODYSTRUCTURE)")
-    other = Imap(house, "alice")
+    other = Talk(house, "alice")
     other.select()
     other.append(letter(1))
     other.close()
@@ -519,11 +519,11 @@ def test_a_long_command_keeps_nobody_waiting(house):
 
 def test_a_slow_stranger_is_sent_away():
     with system(sections={"limits": LIMITS + " command_seconds = 1 handshake_seconds = 1"}) as posta:
-        c = Imap(posta, tls=False, login=False)
+        c = Talk(posta, tls=False, login=False)
         assert c.line().startswith(b"* BYE") and c.line() == b""
         s = socket.create_connection(("127.0.0.1", posta.ports["imapd_tls"]), timeout=PATIENCE)
         assert s.recv(100) == b""
-        c = Imap(posta)
+        c = Talk(posta)
         c.idle()
         c.done()
         c.ask("NOOP")
@@ -534,7 +534,7 @@ def test_a_slow_stranger_is_sent_away():
 
 def test_killed_and_the_same_uids_again(house):
     fill(house, "bob", 5)
-    c = Imap(house)
+    c = Talk(house)
     c.select()
     validity = re.search(rb"UIDVALIDITY (\d+)", b" ".join(c.ask("STATUS INBOX (UIDVALIDITY)"))).group(1)
     before = c.fetch("1:*", "(UID)")
@@ -551,7 +551,7 @@ def test_killed_and_the_same_uids_again(house):
 
 
 def test_reload_drops_no_session(house):
-    c = Imap(house)
+    c = Talk(house)
     c.select()
     c.idle()
     house.cli("reload")
@@ -563,7 +563,7 @@ def test_reload_drops_no_session(house):
 
 def test_drain_says_goodbye():
     with system() as posta:
-        idling, quiet, busy = Imap(posta), Imap(posta), Imap(posta)
+        idling, quiet, busy = Talk(posta), Talk(posta), Talk(posta)
         for c in (idling, quiet, busy):
             c.select()
         idling.idle()
@@ -572,7 +572,7 @@ def test_drain_says_goodbye():
         posta.process.terminate()
         for c in (idling, quiet):
             assert c.hear(rb"^\* BYE") and c.line() == b""
-        busy.d.send(b"Subject: last\r\n\r\nx\r\n\r\n")
+        busy.send(b"Subject: last\r\n\r\nx\r\n\r\n")
         busy.until(tag)
         assert busy.hear(rb"^\* BYE")
         posta.process.wait(PATIENCE)
@@ -583,10 +583,10 @@ def test_drain_says_goodbye():
 
 def test_transcripts_without_secrets():
     with system(sections={"log": "transcript = true"}) as posta:
-        c = Imap(posta)
+        c = Talk(posta)
         c.select()
         c.ask("LOGOUT")
-        c = Imap(posta, login=False)
+        c = Talk(posta, login=False)
         c.ask("AUTHENTICATE PLAIN " + base64.b64encode(f"\0{BOB}\0{PASSWORD['bob']}".encode()).decode())
         c.ask("LOGOUT")
         until(lambda: posta.log().count(f"session user={BOB}") == 2, "both sessions in the log")
@@ -619,7 +619,7 @@ def test_u19_no_secret_in_the_log(house):
 @pytest.mark.parametrize("what", ["ENVELOPE", "BODY.PEEK[]", "BODYSTRUCTURE", "BODY.PEEK[HEADER.FIELDS (SUBJECT)]"])
 def test_a_letter_that_cannot_be_read_is_not_passed_over_in_silence(house, what):
     put(house, "alice", [b"Subject: one\n\nx\n", b"Subject: two\n\ny\n"])
-    c = Imap(house, "alice")
+    c = Talk(house, "alice")
     c.ask("SELECT INBOX")
     first = min(house.letters("alice"), key=lambda f: int(re.search(r",P=\d+\.(\d+)", f.name).group(1)))
     os.chown(first, 0, 0)

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from imap import Imap
+from imap import Talk
 from posta import DOMAIN, PASSWORD, PATIENCE, as_user, system, until
 from test_clients import curl, tool
 from test_pop3 import put
@@ -31,7 +31,7 @@ def house():
 def fresh(posta, user="bob"):
     """No letters and no folders but the usual ones, all empty."""
     put(posta, user, [])
-    c = Imap(posta, user)
+    c = Talk(posta, user)
     for line in c.ask('LIST "" "*"'):
         name = re.search(rb'"/" "?([^"]*)"?$', line).group(1).decode()
         if name != "INBOX":
@@ -244,7 +244,7 @@ def test_mbsync_both_ways(house):
             f.rename(f.parent.parent / "cur" / (f.name.split(":2,")[0] + ":2,FS"))
         near["0003"].unlink()
         (m.box / "INBOX/new/1700000000.local.here").write_text("From: b@example.test\nSubject: letter 1001 from here\n\nx\n")
-        c = Imap(house)  # there: two answered, one away, one new, and a folder
+        c = Talk(house)  # there: two answered, one away, one new, and a folder
         c.select()
         numbers = {n: int(re.search(rb"SEARCH (\d+)", c.ask(f'SEARCH SUBJECT "letter {n}"')[0]).group(1)) for n in ("0004", "0005", "0006")}
         c.ask(rf"STORE {numbers['0004']},{numbers['0005']} +FLAGS.SILENT (\Answered)")

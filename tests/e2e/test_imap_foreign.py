@@ -17,7 +17,7 @@ import time
 import pytest
 
 from imap_foreign import House, Seer, flags_only, lmtp, text_of
-from imap_line import Imap
+from imap import Imap
 from imap_peer import unpacked
 from posta import DOMAIN, PASSWORD, PATIENCE, system, until
 from test_pop3 import NAMES

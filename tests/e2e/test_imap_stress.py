@@ -1,7 +1,7 @@
 """Several clients at random against the model of imap_stress.py; bounded here, for longer by hand (see there)."""
 import pytest
 
-from imap_line import Imap
+from imap import Imap
 from imap_stress import Stress
 from posta import DOMAIN, PASSWORD, system
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from imap import Imap
+from imap import Talk
 from posta import DOMAIN, PATIENCE, Dialogue, system
 from test_pop3 import memory
 from test_transcripts import LIMITS
@@ -61,7 +61,7 @@ def is_refused(data):
 
 
 def works(posta):
-    c = Imap(posta)
+    c = Talk(posta)
     c.ask("NOOP")
     c.close()
 
@@ -128,7 +128,7 @@ def test_T12_renegotiation_is_refused(house, door):
 @pytest.mark.parametrize("door", DOORS)
 def test_T13_a_handshake_of_single_bytes(house, door):
     """Its time ends, however steadily they come, and nobody else waits."""
-    hello, s, other = client_hello(house, "mail." + DOMAIN), knock(house, door), Imap(house)
+    hello, s, other = client_hello(house, "mail." + DOMAIN), knock(house, door), Talk(house)
     gone, sent = False, 0
     while not gone:
         assert sent < len(hello) - 1, "it was to end before"

@@ -14,7 +14,7 @@ import tempfile
 import pytest
 
 import imap_peer
-from imap import Imap
+from imap import Talk
 from posta import ROOT, system
 from test_pop3 import put
 from test_transcripts import LIMITS
@@ -281,7 +281,7 @@ def house():
 def asked(house, letters):
     """What imapd says of these letters, twice: found out, and kept."""
     put(house, "bob", letters)
-    c = Imap(house)
+    c = Talk(house)
     assert c.select() == len(letters)
     first, again = (imap_peer.fetched(b"\r\n".join(c.ask("FETCH 1:* (BODYSTRUCTURE ENVELOPE BODY)")) + b"\r\n") for _ in range(2))
     c.close()
