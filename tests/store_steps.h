@@ -5,6 +5,7 @@
 #ifndef POSTA_TESTS_STORE_STEPS_H
 #define POSTA_TESTS_STORE_STEPS_H
 
+#include "store/index.h"
 #include "store_world.h"
 
 #include <errno.h>
@@ -127,6 +128,21 @@ int __wrap_openat64(int at, const char *path, int flags, ...)
     mode_t bits = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
     va_end(ap);
     return (flags & O_CREAT) && steps_next() ? -1 : __real_openat64(at, path, flags, bits);
+}
+
+/* Called once, before the next writing transaction begins: somebody else is faster. */
+static void (*steps_before_begin)(void);
+
+int __real_index_begin(struct index *x, struct err *err);
+int __wrap_index_begin(struct index *x, struct err *err);
+int __wrap_index_begin(struct index *x, struct err *err)
+{
+    void (*call)(void) = steps_before_begin;
+
+    steps_before_begin = NULL;
+    if (call)
+        call();
+    return __real_index_begin(x, err);
 }
 
 /* Does `what` in a child that ends at step `at` (0 is the first). false: it came to its end. */

@@ -233,7 +233,8 @@ int mailbox_begin(struct mailbox *b, enum mailbox_mode mode, struct err *err)
     b->refreshed = 0;
     b->old = false;
     int r = begin_once(b, err);
-    if (r == E_CORRUPT || r == E_NO_SPACE) /* the index, or its log, was begun anew */
+    /* the index, or its log, was begun anew; or the folder, and what was opened has gone */
+    if (r == E_CORRUPT || r == E_NO_SPACE || r == E_NOT_FOUND)
         r = begin_once(b, err);
     if (is_full(r) && mode == MAILBOX_READ) {
         b->old = true;

@@ -347,6 +347,49 @@ static void foreign_folders(void **state)
     assert_int_equal(strncmp(letters(f, "a"), "1:F ", 4), 0);
 }
 
+/* ---- somebody is faster ---- */
+
+static struct fixture *whose;
+
+static void make_anew(void)
+{
+    struct fixture other = *whose;
+
+    other.all = mailboxes_new(other.w.dir, other.w.dir, "mail.example.test");
+    assert_int_equal(folders_delete(other.all, other.maildir, STR("a"), NULL), 0);
+    assert_int_equal(create(&other, "a"), 0);
+    assert_int_equal(append(&other, "a"), 1);
+    assert_int_equal(append(&other, "a"), 2);
+    mailboxes_free(other.all);
+}
+
+/* Who waits for the index works on the folder that has the name then. */
+static void made_anew_while_one_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct mailbox_state now;
+    struct uidset gone;
+    struct mailbox *b;
+
+    whose = f;
+    assert_int_equal(create(f, "a"), 0);
+    assert_int_equal(append(f, "a"), 1);
+    assert_string_equal(letters(f, "a"), "1:S ");
+    steps_before_begin = make_anew;
+    b = begin(f, "a", MAILBOX_WRITE);
+    assert_non_null(b);
+    assert_int_equal(mailbox_state(b, 0, &now, NULL), 0);
+    assert_int_equal(now.exists, 2);
+    assert_int_equal(end(b), 0);
+    b = begin(f, "a", MAILBOX_READ);
+    uidset_init(&gone);
+    assert_int_equal(mailbox_expunged_since(b, 1, &gone, NULL), 0);
+    assert_int_equal(uidset_count(&gone), 0);
+    uidset_done(&gone);
+    assert_int_equal(end(b), 0);
+    assert_string_equal(letters(f, "a"), "1:S 2:S ");
+}
+
 /* ---- stopped at each step ---- */
 
 struct stopped {
@@ -501,6 +544,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rename_inbox, setup, teardown),
         cmocka_unit_test_setup_teardown(rows_follow_folders, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign_folders, setup, teardown),
+        cmocka_unit_test_setup_teardown(made_anew_while_one_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(i31_copy_of_several, setup, teardown),
         cmocka_unit_test_setup_teardown(x01_copy_of_one, setup, teardown),
         cmocka_unit_test_setup_teardown(i31_move, setup, teardown),
