@@ -25,7 +25,7 @@ def system_user(room, name, group=None):
 class Postfix(House):
     """The packages' own master.cf, without its chroots (which the package fills when it is installed), and a short main.cf."""
 
-    def __init__(self, room, domain, users=(), networks="127.0.0.1", more="", master=""):
+    def __init__(self, room, domain, users=(), networks="127.0.0.1", more="", master="", start=True):
         system_user(room, "postfix")
         system_user(room, "postdrop")
         super().__init__(room, domain, users)
@@ -51,7 +51,9 @@ smtp_tls_security_level = may
         if master:
             room.write("/etc/postfix/master.add", master)
             room.run("cat /etc/postfix/master.add >>/etc/postfix/master.cf")
-        room.run("postconf -F '*/*/chroot = n' && postconf -M -e postlog/unix-dgram='postlog unix-dgram n - n - 1 postlogd' && postfix start")
+        room.run("postconf -F '*/*/chroot = n' && postconf -M -e postlog/unix-dgram='postlog unix-dgram n - n - 1 postlogd'")
+        if start:
+            room.run("postfix start")
 
     def log(self):
         return self.room.run("cat /var/log/postfix.log", status=None)
@@ -96,6 +98,16 @@ maildir:
 begin retry
 * * F,1h,1s
 """
+
+
+class Courier:
+    """IMAP and POP3 beside whoever delivers, with the accounts of the machine (authpam); as installed, but for the certificate."""
+
+    def __init__(self, room):
+        system_user(room, "courier")
+        room.run("ln -s makedat.courier /usr/bin/makedat && ln -s maildirmake.courier /usr/bin/maildirmake && "
+                 "install -d -o courier -g courier /run/courier /run/courier/authdaemon && "
+                 "cat /etc/key.pem /etc/cert.pem >/etc/courier/imapd.pem && cp /etc/courier/imapd.pem /etc/courier/pop3d.pem")
 
 
 class Exim(House):

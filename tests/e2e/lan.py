@@ -167,17 +167,16 @@ printf 'nameserver 192.0.2.53\noptions timeout:2 attempts:2\n' >"$root/etc/resol
 printf '127.0.0.1 localhost\n' >"$root/etc/hosts"
 printf '%s\n' "$name" >"$root/etc/hostname"
 hostname "$name"
-cd "$root"
-echo ready
-exec chroot "$root" sleep infinity
+exec chroot "$root" sh -c 'cd /tmp && echo ready && exec sleep infinity'
 """
 
 
 class Room:
-    """Room(lan, "sur", "mx.sur.example", "postfix", "courier"): those packages on that host. `shared` is its /tmp, seen from both sides."""
+    """Room(lan, "sur", "mx.sur.example", "postfix", "courier"): those packages on that host, and what lies below `trees`. `shared` is its
+    /tmp, seen from both sides."""
 
-    def __init__(self, lan, host, name, *names):
-        trees = packages(*names) if names else []
+    def __init__(self, lan, host, name, *names, trees=()):
+        trees = [*trees, *(packages(*names) if names else [])]
         self.lan, self.host = lan, host
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="posta-room-"))
         self.shared = pathlib.Path(tempfile.mkdtemp(prefix="posta-room-"))
@@ -227,6 +226,18 @@ class Room:
 
 
 # ---- posta on a host ----
+
+def posta_tree(directory):
+    """A tree for a Room, with posta as `ninja install` would put it: not set up."""
+    os.chmod(directory, 0o755)
+    for folder in ("ctl", "msa", "mta/receive", "mta/queue", "mta/send", "mda", "imapd", "pop3d", "authd"):
+        to = directory / "usr" / ("bin" if folder == "ctl" else "libexec/posta")
+        to.mkdir(parents=True, exist_ok=True)
+        for program in (BUILD / folder).glob("posta*"):
+            if program.is_file():
+                shutil.copy2(program, to)
+    return directory
+
 
 PORTS = {"mta": 25, "msa": 587, "msa_tls": 465, "imapd": 143, "imapd_tls": 993, "pop3d": 110, "pop3d_tls": 995, "lmtp": 24}
 
