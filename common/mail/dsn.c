@@ -1,28 +1,70 @@
-#include "mail/dsn.h"
+#include "mail/dsn_impl.h"
 
 #include "base/ascii.h"
 #include "base/utf8.h"
 #include "mail/address.h"
 #include "mail/date.h"
+#include "mail/encoder.h"
 #include "mail/header.h"
 #include "mail/trace.h"
 
-enum { LINE_BYTES = 76 }; /* of the words for a person */
+enum {
+    LINE_BYTES = 76,    /* where a longer text is broken, if there is a space   */
+    LINE_MOST = 900,    /* where it is broken without one                       */
+    LINE_ALLOWED = 998, /* RFC 5322 2.1.1                                       */
+    TYPE_BYTES = 64,    /* of an address type                                   */
+    TEXT_BYTES_MAX = 4 << 20,
+};
 
-/* Text from outside on one line: RFC 3464 2.1.1 wants ASCII there, and O03 nothing that a
- * terminal or a header parser would obey. */
-static void add_shown(struct buf *out, struct str text)
+/* ---- text from outside ---- */
+
+static void add_printable(struct buf *out, struct str s)
 {
-    struct str s = str_first(text, DSN_TEXT_BYTES);
-
     for (size_t i = 0; i < s.n; i++)
         buf_add_byte(out, ascii_shown(s.p[i]));
+}
+
+void dsn_add_shown(struct buf *out, struct str text)
+{
+    add_printable(out, str_first(text, DSN_FIELD_BYTES));
+}
+
+/* How much of it goes into `room` octets, broken behind a whole word where one ends there; at
+ * least a word. */
+static size_t line_of(struct str text, size_t room)
+{
+    size_t n = room;
+
+    if (text.n <= room)
+        return text.n;
+    while (n && text.p[n] != ' ')
+        n--;
+    if (n)
+        return n;
+    while (n < text.n && n < LINE_MOST && text.p[n] != ' ')
+        n++;
+    return n;
+}
+
+void dsn_add_wrapped(struct buf *out, struct str text, size_t column, const char *indent)
+{
+    struct str rest = str_trim(str_first(text, DSN_TEXT_BYTES));
+
+    while (rest.n) {
+        size_t n = line_of(rest, column < LINE_BYTES ? LINE_BYTES - column : 0);
+
+        add_printable(out, str_first(rest, n));
+        rest = str_trim(str_skip(rest, n));
+        if (rest.n)
+            buf_addf(out, "\n%s", indent);
+        column = strlen(indent);
+    }
 }
 
 static void add_field(struct buf *out, const char *name, struct str value)
 {
     buf_addf(out, "%s: ", name);
-    add_shown(out, value);
+    dsn_add_shown(out, value);
     buf_add_byte(out, '\n');
 }
 
@@ -35,55 +77,13 @@ static void add_date(struct buf *out, const char *name, int64_t unix_s)
 
 /* ---- what it is about ---- */
 
-static const struct words {
-    struct str subject, action, intro, advice;
-} words[] = {
-    [DSN_FAILED] =
-        {
-                      STR_LIT("Your message could not be delivered"),
-                      STR_LIT("failed"),
-                      STR_LIT("Your message could not be delivered to:"),
-                      STR_LIT("It will not be tried again. Check the address, or ask that person in "
-                    "another way, and\n"
-                    "send the message once more if it is still wanted.\n"),
-                      },
-    [DSN_DELAYED] =
-        {
-                      STR_LIT("Your message is delayed"),
-                      STR_LIT("delayed"),
-                      STR_LIT("Your message has not been delivered yet to:"),
-                      STR_LIT("You need not do anything: it is tried again by itself. If that does not "
-                    "help, you will\n"
-                    "be told.\n"),
-                      },
-    [DSN_DELIVERED] =
-        {
-                      STR_LIT("Your message was delivered"),
-                      STR_LIT("delivered"),
-                      STR_LIT("As you asked to be told: your message was delivered to:"),
-                      STR_LIT(""),
-                      },
-    [DSN_RELAYED] =
-        {
-                      STR_LIT("Your message was passed on"),
-                      STR_LIT("relayed"),
-                      STR_LIT(
-                "Your message was passed on to a server that does not report deliveries, for:"),
-                      STR_LIT("You will not be told when it arrives; you will be told if it does not, if "
-                    "that server\n"
-                    "does so.\n"),
-                      },
-    [DSN_EXPANDED] =
-        {
-                      STR_LIT("Your message was passed on"),
-                      STR_LIT("expanded"),
-                      STR_LIT("Your message was passed on to several recipients in the place of:"),
-                      STR_LIT("You will not be told when it reaches each of them.\n"),
-                      },
+static const struct str actions[] = {
+    [DSN_FAILED] = STR_LIT("failed"),       [DSN_DELAYED] = STR_LIT("delayed"),
+    [DSN_DELIVERED] = STR_LIT("delivered"), [DSN_RELAYED] = STR_LIT("relayed"),
+    [DSN_EXPANDED] = STR_LIT("expanded"),
 };
 
-/* The worst that happened gives the report its subject: the actions are in that order. */
-static enum dsn_action worst(const struct dsn *d)
+enum dsn_action dsn_worst(const struct dsn *d)
 {
     enum dsn_action action = DSN_EXPANDED;
 
@@ -93,10 +93,31 @@ static enum dsn_action worst(const struct dsn *d)
     return action;
 }
 
+/* Lines as RFC 5322 2.1.1 has them; a message/rfc822 cannot be encoded into such (RFC 2046
+ * 5.2.1). */
+static bool is_clean(struct str s)
+{
+    size_t line = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '\0' || s.p[i] == '\r')
+            return false;
+        line = s.p[i] == '\n' ? 0 : line + 1;
+        if (line > LINE_ALLOWED)
+            return false;
+    }
+    return true;
+}
+
+bool dsn_returns_whole(const struct dsn *d)
+{
+    return d->whole && is_clean(d->letter);
+}
+
 /* The part of the letter that goes back. */
 static struct str returned(const struct dsn *d)
 {
-    return d->whole ? d->letter : str_first(d->letter, header_end(d->letter));
+    return dsn_returns_whole(d) ? d->letter : str_first(d->letter, header_end(d->letter));
 }
 
 static bool has_8bit_address(const struct dsn *d)
@@ -112,12 +133,12 @@ static bool has_8bit_address(const struct dsn *d)
 static void add_head(struct buf *out, const struct dsn *d)
 {
     buf_add(out, STR("From: Mail Delivery System <MAILER-DAEMON@"));
-    add_shown(out, d->hostname);
+    dsn_add_shown(out, d->hostname);
     buf_add(out, STR(">\nTo: <"));
-    address_add(out, d->to);
+    address_add(out, str_first(d->to, DSN_FIELD_BYTES));
     buf_add(out, STR(">\n"));
     buf_add(out, STR("Subject: "));
-    buf_add(out, words[worst(d)].subject);
+    dsn_add_title(out, d);
     buf_add_byte(out, '\n');
     add_date(out, "Date", d->now_s);
     trace_message_id_print(out, &d->id, d->hostname);
@@ -140,115 +161,26 @@ static void add_delimiter(struct buf *out, const struct dsn *d, struct str end)
     buf_add_byte(out, '\n');
 }
 
-/* ---- for a person ---- */
-
-/* Indented, and broken at spaces where there are any. */
-static void add_wrapped(struct buf *out, struct str text)
-{
-    struct str rest = str_trim(str_first(text, DSN_TEXT_BYTES));
-
-    while (rest.n) {
-        size_t n = rest.n;
-
-        if (n > LINE_BYTES - 8) {
-            n = LINE_BYTES - 8;
-            while (n && rest.p[n] != ' ')
-                n--;
-            if (n == 0)
-                n = LINE_BYTES - 8;
-        }
-        buf_add(out, STR("        "));
-        add_shown(out, str_first(rest, n));
-        buf_add_byte(out, '\n');
-        rest = str_trim(str_skip(rest, n));
-    }
-}
-
-static void add_reason(struct buf *out, const struct dsn_rcpt *r)
-{
-    if (r->remote.n) {
-        buf_add(out, STR("      The server "));
-        add_shown(out, r->remote);
-        buf_add(out, STR(" said:\n"));
-    }
-    if (r->diagnostic.n)
-        add_wrapped(out, r->diagnostic);
-    if (r->action == DSN_DELAYED && r->retry_until_s) {
-        buf_add(out, STR("      It is tried until "));
-        date_print(out, r->retry_until_s);
-        buf_add(out, STR(".\n"));
-    }
-}
-
-static void add_group(struct buf *out, const struct dsn *d, enum dsn_action action)
-{
-    bool any = false;
-
-    for (size_t i = 0; i < d->nrcpts; i++) {
-        if (d->rcpts[i].action != action)
-            continue;
-        if (!any) {
-            buf_add_byte(out, '\n');
-            buf_add(out, words[action].intro);
-            buf_add(out, STR("\n\n"));
-        }
-        buf_add(out, STR("    <"));
-        address_add(out, d->rcpts[i].final);
-        buf_add(out, STR(">\n"));
-        add_reason(out, &d->rcpts[i]);
-        any = true;
-    }
-    if (any && words[action].advice.n) {
-        buf_add_byte(out, '\n');
-        buf_add(out, words[action].advice);
-    }
-}
-
-/* On one line again, as it was before it was folded (RFC 5322 2.2.3). */
-static void add_subject(struct buf *out, struct str value)
-{
-    struct str s = str_first(str_trim(value), DSN_TEXT_BYTES);
-
-    buf_add(out, STR("    Subject: "));
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '\t')
-            buf_add_byte(out, ' ');
-        else if (s.p[i] != '\n' && s.p[i] != '\r')
-            buf_add_byte(out, ascii_shown(s.p[i]));
-    }
-}
-
-static void add_what_it_was(struct buf *out, const struct dsn *d)
-{
-    struct header_field subject;
-
-    buf_add(out, STR("This is the mail system at "));
-    add_shown(out, d->hostname);
-    buf_add(out, STR(".\n\nIt is about your message"));
-    if (header_find(d->letter, STR("Subject"), &subject)) {
-        buf_add(out, STR("\n\n"));
-        add_subject(out, subject.value);
-        buf_add(out, STR("\n\nwhich came here"));
-    } else {
-        buf_add(out, STR(" which came here"));
-    }
-    buf_add(out, STR(" on "));
-    date_print(out, d->arrived_s);
-    buf_add(out, STR(".\n"));
-}
-
+/* In quoted-printable where it is not ASCII: the report itself needs no 8BITMIME then. */
 static void add_text(struct buf *out, const struct dsn *d)
 {
+    struct encoder e;
+    struct buf text;
+
+    buf_init(&text, TEXT_BYTES_MAX);
+    dsn_add_text(&text, d);
     add_delimiter(out, d, STR(""));
     buf_add(out, STR("Content-Type: text/plain; charset=utf-8\n"));
-    if (has_8bit_address(d))
-        buf_add(out, STR("Content-Transfer-Encoding: 8bit\n"));
-    buf_add_byte(out, '\n');
-    add_what_it_was(out, d);
-    for (enum dsn_action a = DSN_FAILED; a <= DSN_EXPANDED; a++)
-        add_group(out, d, a);
-    buf_add(out, d->whole ? STR("\nYour message is attached.\n")
-                          : STR("\nThe head of your message is attached.\n"));
+    if (!utf8_is_ascii(buf_str(&text))) {
+        buf_add(out, STR("Content-Transfer-Encoding: quoted-printable\n\n"));
+        encoder_init(&e, ENCODING_QP, false);
+        encoder_feed(&e, out, buf_str(&text));
+        encoder_end(&e, out);
+    } else {
+        buf_add_byte(out, '\n');
+        buf_add(out, buf_str(&text));
+    }
+    buf_done(&text);
 }
 
 /* ---- for a program: RFC 3464 2.2, 2.3 ---- */
@@ -287,11 +219,11 @@ static void add_typed(struct buf *out, const char *name, struct str type, struct
 {
     buf_addf(out, "%s: ", name);
     if (type.n)
-        add_shown(out, type);
+        dsn_add_shown(out, str_first(type, TYPE_BYTES));
     else
         buf_add(out, utf8_is_ascii(address) ? STR("rfc822") : STR("utf-8"));
     buf_add(out, STR("; "));
-    address_add(out, address);
+    address_add(out, str_first(address, DSN_FIELD_BYTES));
     buf_add_byte(out, '\n');
 }
 
@@ -306,6 +238,8 @@ static void add_original(struct buf *out, struct str orcpt)
 /* Diagnostic-Code: smtp; for a reply, x-posta for words of our own        RFC 3464 2.3.6 */
 static void add_diagnostic(struct buf *out, const struct dsn_rcpt *r)
 {
+    size_t from = out->n;
+
     if (r->diagnostic.n == 0 && r->code == 0)
         return;
     if (r->code)
@@ -316,7 +250,7 @@ static void add_diagnostic(struct buf *out, const struct dsn_rcpt *r)
         buf_add(out, r->status);
         buf_add_byte(out, ' ');
     }
-    add_shown(out, r->diagnostic);
+    dsn_add_wrapped(out, r->diagnostic, out->n - from, " ");
     buf_add_byte(out, '\n');
 }
 
@@ -326,11 +260,11 @@ static void add_rcpt(struct buf *out, const struct dsn_rcpt *r)
     buf_add_byte(out, '\n');
     add_original(out, r->original);
     add_typed(out, "Final-Recipient", STR(""), r->final);
-    add_field(out, "Action", words[r->action].action);
+    add_field(out, "Action", actions[r->action]);
     add_field(out, "Status", status_of(r));
-    if (r->remote.n) {
+    if (r->remote.n && r->said) {
         buf_add(out, STR("Remote-MTA: dns; "));
-        add_shown(out, r->remote);
+        dsn_add_shown(out, r->remote);
         buf_add_byte(out, '\n');
     }
     add_diagnostic(out, r);
@@ -352,7 +286,7 @@ static void add_status(struct buf *out, const struct dsn *d)
     if (d->envid.n)
         add_field(out, "Original-Envelope-Id", d->envid);
     buf_add(out, STR("Reporting-MTA: dns; "));
-    add_shown(out, d->hostname);
+    dsn_add_shown(out, d->hostname);
     buf_add(out, STR("\nX-Posta-Queue-Id: "));
     buf_add(out, id_str(&d->about));
     buf_add_byte(out, '\n');
@@ -363,21 +297,33 @@ static void add_status(struct buf *out, const struct dsn *d)
 
 /* ---- the letter ---- */
 
+/* What cannot stand in a letter is shown; lines are cut. */
+static void add_mended(struct buf *out, struct str s)
+{
+    size_t line = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        line = s.p[i] == '\n' ? 0 : line + 1;
+        if (line <= LINE_ALLOWED)
+            buf_add_byte(out, s.p[i] == '\0' || s.p[i] == '\r' ? '?' : s.p[i]);
+    }
+}
+
 /* message/rfc822, or text/rfc822-headers (RFC 6522 4) which ends where the head does. */
 static void add_letter(struct buf *out, const struct dsn *d)
 {
     struct str shown = returned(d);
 
-    if (shown.n == 0)
+    if (d->letter.n == 0)
         return;
     add_delimiter(out, d, STR(""));
-    buf_add(out, d->whole ? STR("Content-Type: message/rfc822\n")
-                          : STR("Content-Type: text/rfc822-headers\n"));
+    buf_add(out, dsn_returns_whole(d) ? STR("Content-Type: message/rfc822\n")
+                                      : STR("Content-Type: text/rfc822-headers\n"));
     if (!utf8_is_ascii(shown))
         buf_add(out, STR("Content-Transfer-Encoding: 8bit\n"));
     buf_add_byte(out, '\n');
-    buf_add(out, shown);
-    if (shown.p[shown.n - 1] != '\n')
+    add_mended(out, shown);
+    if (shown.n == 0 || shown.p[shown.n - 1] != '\n')
         buf_add_byte(out, '\n');
 }
 

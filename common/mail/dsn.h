@@ -3,8 +3,9 @@
  * multipart/report of RFC 6522): first in words for a person, then in fields for
  * a program, then the letter it is about, or its head.
  *
- * LF line ends. What other servers said is shown, never believed: it is cut
- * short, and what is not printable becomes '?'.
+ * LF line ends. What other servers said is shown whole up to DSN_TEXT_BYTES, and never
+ * believed: what is not printable becomes '?', and no line of the report is longer than 998
+ * octets. Addresses beyond ASCII are shown as they are; the forms of RFC 6533 are not made.
  */
 #ifndef POSTA_DSN_H
 #define POSTA_DSN_H
@@ -13,7 +14,8 @@
 #include "base/id.h"
 
 enum {
-    DSN_TEXT_BYTES = 900,          /* of one reply shown: its field stays below 998 octets   */
+    DSN_TEXT_BYTES = 4000, /* of one reply shown; above SMTP_REPLY_KEPT_BYTES          */
+    DSN_FIELD_BYTES = 900, /* of every other thing from outside: a line                */
     DSN_LETTER_BYTES = 256 * 1024, /* a longer letter comes back as its head alone           */
 };
 
@@ -26,7 +28,9 @@ struct dsn_rcpt {
     struct str status;     /* "5.1.1"; "" is made up from the action and the code        */
     int code;              /* SMTP reply code, 0 where no server said anything           */
     struct str diagnostic; /* the words of that reply, or our own                        */
-    struct str remote;     /* who said them; "" is we                                    */
+    struct str remote;     /* the server that was spoken to or tried last; "" for none   */
+    struct str ip;         /* its address                                                */
+    bool said;             /* the code and the words are the server's                    */
     int64_t last_try_s;    /* 0: not told                                                */
     int64_t retry_until_s; /* DSN_DELAYED: when it will be given up                       */
 };
@@ -43,8 +47,8 @@ struct dsn {
     const struct dsn_rcpt *rcpts;
     size_t nrcpts;
     struct str letter; /* its bytes, or the first DSN_LETTER_BYTES of them           */
-    bool whole;        /* return all of `letter` (failure and RET not HDRS, not longer than
-                          DSN_LETTER_BYTES) */
+    bool whole;        /* return all of `letter`, where it is fit for that (failure and RET
+                          not HDRS, not longer than DSN_LETTER_BYTES) */
 };
 
 /* Prints head and body. The envelope's sender is <>. */

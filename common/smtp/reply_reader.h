@@ -9,7 +9,9 @@
 #include "base/buf.h"
 #include "smtp/reply.h"
 
-enum { SMTP_REPLY_KEPT_BYTES = 1000 }; /* of a reply's text, for the result */
+/* Of a reply's text, for the result: a sender is told what another server said, whole. What
+ * servers write is below 2 KiB. */
+enum { SMTP_REPLY_KEPT_BYTES = 4096 };
 
 struct reply_reader {
     int code;        /* of the reply that is being read; 0 before its first line */

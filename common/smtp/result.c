@@ -3,7 +3,7 @@
 #include "base/ascii.h"
 #include "base/xtext.h"
 
-enum { TEXT_BYTES = 1000, XTEXT_LONGEST = 3 };
+enum { TEXT_BYTES = 4096, XTEXT_LONGEST = 3 };
 
 /* Letters, digits and what addresses have between them: one octet each in xtext. */
 static bool is_value(struct str s, size_t most)
@@ -25,10 +25,13 @@ static void add(struct buf *out, const char *key, struct str value, size_t most)
 
 struct smtp_reply result_print(const struct result *r, struct arena *a)
 {
-    struct str words = str_trim(str_first(r->reply.text, RESULT_TEXT_BYTES));
+    struct str words = str_trim(r->reply.text);
+    bool cut = words.n > RESULT_TEXT_BYTES;
     struct smtp_reply out = r->reply;
     struct buf text;
 
+    if (cut)
+        words = str_trim(str_first(words, RESULT_TEXT_BYTES - 3));
     buf_init(&text, TEXT_BYTES);
     add(&text, "host", r->host, RESULT_HOST_BYTES);
     add(&text, "ip", r->ip, RESULT_WORD_BYTES);
@@ -41,6 +44,8 @@ struct smtp_reply result_print(const struct result *r, struct arena *a)
         buf_add_byte(&text, ' ');
     for (size_t i = 0; i < words.n; i++)
         buf_add_byte(&text, ascii_shown(words.p[i]));
+    if (cut)
+        buf_add(&text, STR("..."));
     out.text = arena_dup(a, buf_str(&text));
     buf_done(&text);
     return out;

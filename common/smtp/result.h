@@ -18,8 +18,8 @@
 
 enum {
     RESULT_HOST_BYTES = 255,
-    RESULT_WORD_BYTES = 64, /* of every other value */
-    RESULT_TEXT_BYTES = 512,
+    RESULT_WORD_BYTES = 64,   /* of every other value */
+    RESULT_TEXT_BYTES = 3500, /* of the words: what is cut ends in "..." */
 };
 
 struct result {

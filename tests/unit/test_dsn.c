@@ -21,13 +21,15 @@ static const struct str letter = STR_LIT("Received: from x\n"
                                          "At eight?\n");
 
 static const struct dsn_rcpt failed = {
-    .original = STR_LIT("rfc822;Bob@d"),
+    .original = STR_LIT("rfc822;team@d"),
     .final = STR_LIT("bob@example.test"),
     .action = DSN_FAILED,
     .status = STR_LIT("5.1.1"),
     .code = 550,
     .diagnostic = STR_LIT("no such user here"),
     .remote = STR_LIT("mx.example.test"),
+    .ip = STR_LIT("192.0.2.7"),
+    .said = true,
     .last_try_s = 1795384217,
 };
 
@@ -60,69 +62,69 @@ static void a_failure_whole(void **state)
     (void)state;
     buf_init(&b, 100000);
     dsn_print(&b, &d);
-    assert_string_equal(buf_c(&b),
-                        "From: Mail Delivery System <MAILER-DAEMON@mail.d>\n"
-                        "To: <alice@d>\n"
-                        "Subject: Your message could not be delivered\n"
-                        "Date: Sun, 22 Nov 2026 21:50:17 +0000\n"
-                        "Message-ID: <" ID "@mail.d>\n"
-                        "Auto-Submitted: auto-replied\n"
-                        "MIME-Version: 1.0\n"
-                        "Content-Type: multipart/report; report-type=delivery-status;\n"
-                        "\tboundary=\"b0undary\"\n"
-                        "\n"
-                        "This is a report in several parts (RFC 6522); the first is for you.\n"
-                        "\n"
-                        "--b0undary\n"
-                        "Content-Type: text/plain; charset=utf-8\n"
-                        "\n"
-                        "This is the mail system at mail.d.\n"
-                        "\n"
-                        "It is about your message\n"
-                        "\n"
-                        "    Subject: Dinner at my place\n"
-                        "\n"
-                        "which came here on Sun, 22 Nov 2026 21:50:00 +0000.\n"
-                        "\n"
-                        "Your message could not be delivered to:\n"
-                        "\n"
-                        "    <bob@example.test>\n"
-                        "      The server mx.example.test said:\n"
-                        "        no such user here\n"
-                        "\n"
-                        "It will not be tried again. Check the address, or ask that person in "
-                        "another way, and\n"
-                        "send the message once more if it is still wanted.\n"
-                        "\n"
-                        "Your message is attached.\n"
-                        "\n"
-                        "--b0undary\n"
-                        "Content-Type: message/delivery-status\n"
-                        "\n"
-                        "Original-Envelope-Id: QQ314159\n"
-                        "Reporting-MTA: dns; mail.d\n"
-                        "X-Posta-Queue-Id: " ID "\n"
-                        "Arrival-Date: Sun, 22 Nov 2026 21:50:00 +0000\n"
-                        "\n"
-                        "Original-Recipient: rfc822; Bob@d\n"
-                        "Final-Recipient: rfc822; bob@example.test\n"
-                        "Action: failed\n"
-                        "Status: 5.1.1\n"
-                        "Remote-MTA: dns; mx.example.test\n"
-                        "Diagnostic-Code: smtp; 550 5.1.1 no such user here\n"
-                        "Last-Attempt-Date: Sun, 22 Nov 2026 21:50:17 +0000\n"
-                        "\n"
-                        "--b0undary\n"
-                        "Content-Type: message/rfc822\n"
-                        "\n"
-                        "Received: from x\n"
-                        "From: alice@d\n"
-                        "Subject: Dinner\n"
-                        "\tat my place\n"
-                        "\n"
-                        "At eight?\n"
-                        "\n"
-                        "--b0undary--\n");
+    assert_string_equal(
+        buf_c(&b), "From: Mail Delivery System <MAILER-DAEMON@mail.d>\n"
+                   "To: <alice@d>\n"
+                   "Subject: Undelivered: Dinner at my place\n"
+                   "Date: Sun, 22 Nov 2026 21:50:17 +0000\n"
+                   "Message-ID: <" ID "@mail.d>\n"
+                   "Auto-Submitted: auto-replied\n"
+                   "MIME-Version: 1.0\n"
+                   "Content-Type: multipart/report; report-type=delivery-status;\n"
+                   "\tboundary=\"b0undary\"\n"
+                   "\n"
+                   "This is a report in several parts (RFC 6522); the first is for you.\n"
+                   "\n"
+                   "--b0undary\n"
+                   "Content-Type: text/plain; charset=utf-8\n"
+                   "\n"
+                   "This is the mail system at mail.d. It is about this message of yours:\n"
+                   "\n"
+                   "    Subject:    Dinner at my place\n"
+                   "    Came to us: Sun, 22 Nov 2026 21:50:00 +0000\n"
+                   "\n"
+                   "Your message could not be delivered to this recipient, and will not be "
+                   "tried\n"
+                   "again:\n"
+                   "\n"
+                   "<bob@example.test>\n"
+                   "    (you wrote to <team@d>)\n"
+                   "    There is no mailbox of that name.\n"
+                   "    Check the address for typing errors. If it is right, ask that person "
+                   "in\n"
+                   "    another way for the address of today.\n"
+                   "    The server mx.example.test [192.0.2.7] said:\n"
+                   "        550 5.1.1 no such user here\n"
+                   "\n"
+                   "Your message is attached.\n"
+                   "\n"
+                   "--b0undary\n"
+                   "Content-Type: message/delivery-status\n"
+                   "\n"
+                   "Original-Envelope-Id: QQ314159\n"
+                   "Reporting-MTA: dns; mail.d\n"
+                   "X-Posta-Queue-Id: " ID "\n"
+                   "Arrival-Date: Sun, 22 Nov 2026 21:50:00 +0000\n"
+                   "\n"
+                   "Original-Recipient: rfc822; team@d\n"
+                   "Final-Recipient: rfc822; bob@example.test\n"
+                   "Action: failed\n"
+                   "Status: 5.1.1\n"
+                   "Remote-MTA: dns; mx.example.test\n"
+                   "Diagnostic-Code: smtp; 550 5.1.1 no such user here\n"
+                   "Last-Attempt-Date: Sun, 22 Nov 2026 21:50:17 +0000\n"
+                   "\n"
+                   "--b0undary\n"
+                   "Content-Type: message/rfc822\n"
+                   "\n"
+                   "Received: from x\n"
+                   "From: alice@d\n"
+                   "Subject: Dinner\n"
+                   "\tat my place\n"
+                   "\n"
+                   "At eight?\n"
+                   "\n"
+                   "--b0undary--\n");
     buf_done(&b);
 }
 
@@ -181,7 +183,7 @@ static void several_outcomes(void **state)
     buf_init(&b, 100000);
     dsn_print(&b, &d);
     assert_true(header_find(buf_str(&b), STR("Subject"), &f));
-    assert_true(str_eq(f.value, STR(" Your message was passed on")));
+    assert_true(str_eq(f.value, STR(" Passed on: Dinner at my place")));
     assert_true(header_find(buf_str(&b), STR("Content-Transfer-Encoding"), &f));
     assert_non_null(strstr(buf_c(&b), "\nFinal-Recipient: utf-8; \xc3\xbc@d\n"));
     assert_non_null(strstr(buf_c(&b), "Status: 2.1.9\n"));
@@ -259,23 +261,191 @@ static void o03_hostile_words(void **state)
     }
 }
 
-static void long_reasons_are_wrapped(void **state)
+/* The words of another server are whole, wherever they stand: in the text and in the field,
+ * which is folded (RFC 3464 2.1). */
+static void long_words_are_whole(void **state)
 {
+    static const char prefix[] = "Diagnostic-Code: smtp; 550 5.1.1 ";
+    struct dsn_rcpt r = failed;
+    struct dsn d = sample(&r, 1);
+    struct header_field f;
+    struct arena a;
+    struct buf b, words;
+
+    (void)state;
+    buf_init(&words, DSN_TEXT_BYTES);
+    for (unsigned i = 0; words.n < 3400; i++)
+        buf_addf(&words, "%sword%u", i ? " " : "", i);
+    buf_add(&words, STR(" https://a.test/"));
+    for (unsigned i = 0; i < 300; i++)
+        buf_add_byte(&words, 'u');
+    r.diagnostic = buf_str(&words);
+    buf_init(&b, 100000);
+    dsn_print(&b, &d);
+    const char *at = strstr(buf_c(&b), prefix);
+    assert_non_null(at);
+    struct str rest = {at, b.n - (size_t)(at - b.p)};
+    assert_true(header_next(&rest, &f));
+    arena_init(&a);
+    struct str value = header_unfold(&a, f.value);
+    assert_true(
+        str_eq(str_skip(value, sizeof(prefix) - sizeof("Diagnostic-Code: ")), buf_str(&words)));
+    assert_non_null(strstr(buf_c(&b), "\n        550 5.1.1 word0 word1 word2"));
+    assert_non_null(strstr(buf_c(&b), "\n        https://a.test/uuu"));
+    for (const char *line = buf_c(&b), *end; (end = strchr(line, '\n')); line = end + 1)
+        assert_true(end - line <= 400);
+    arena_done(&a);
+    buf_done(&words);
+    buf_done(&b);
+}
+
+static const char *text_of(struct buf *b, const struct dsn *d)
+{
+    buf_clear(b);
+    dsn_print(b, d);
+    assert_false(buf_failed(b));
+    return buf_c(b);
+}
+
+static void has(const char *text, const char *what)
+{
+    assert_non_null(text);
+    if (!strstr(text, what))
+        fail_msg("no \"%s\" in:\n%s", what, text);
+}
+
+static void a_delay_says_how_long_and_until_when(void **state)
+{
+    struct dsn_rcpt r = {
+        .final = STR_LIT("bob@b.test"),
+        .action = DSN_DELAYED,
+        .status = STR_LIT("4.4.1"),
+        .diagnostic = STR_LIT("no connection in time"),
+        .remote = STR_LIT("mx.b.test"),
+        .ip = STR_LIT("2001:db8::7"),
+        .last_try_s = 1795398600,
+        .retry_until_s = 1795816200,
+    };
+    struct dsn d = sample(&r, 1);
+    struct buf b;
+
+    (void)state;
+    d.now_s = d.arrived_s + 4 * 3600;
+    d.whole = false;
+    buf_init(&b, 100000);
+    const char *text = text_of(&b, &d);
+    has(text, "\nSubject: Delayed: Dinner at my place\n");
+    has(text, "\nYour message has not reached this recipient yet:\n\n<bob@b.test>\n"
+              "    The mail server of that domain does not answer.\n"
+              "    It has been tried for 4 hours, and is tried until\n"
+              "    Fri, 27 Nov 2026 21:50:00 +0000.\n"
+              "    What we saw at mx.b.test [2001:db8::7]:\n"
+              "        no connection in time\n");
+    has(text, "\nYou need not do anything, and should not send it again:");
+    has(text, "\nThe head of your message is attached.\n");
+    check_status(&d, "Original-Envelope-Id: QQ314159\n"
+                     "Reporting-MTA: dns; mail.d\n"
+                     "X-Posta-Queue-Id: " ID "\n"
+                     "Arrival-Date: Sun, 22 Nov 2026 21:50:00 +0000\n"
+                     "\n"
+                     "Final-Recipient: rfc822; bob@b.test\nAction: delayed\nStatus: 4.4.1\n"
+                     "Diagnostic-Code: x-posta; no connection in time\n"
+                     "Last-Attempt-Date: Mon, 23 Nov 2026 01:50:00 +0000\n"
+                     "Will-Retry-Until: Fri, 27 Nov 2026 21:50:00 +0000\n");
+    buf_done(&b);
+}
+
+static void what_was_given_up_says_for_how_long(void **state)
+{
+    static const struct {
+        int64_t age_s;
+        const char *want;
+    } rows[] = {
+        {5 * 86400, "    It has been tried for 5 days.\n"    },
+        {90 * 60,   "    It has been tried for 90 minutes.\n"},
+        {1,         "    It has been tried for 1 second.\n"  },
+        {-100,      "    It has been tried for 0 seconds.\n" },
+    };
     struct dsn_rcpt r = failed;
     struct dsn d = sample(&r, 1);
     struct buf b;
 
     (void)state;
-    r.diagnostic = STR(
-        "one two three four five six seven eight nine ten eleven twelve thirteen "
-        "fourteen fifteen "
-        "sixteeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeen");
+    r.code = 452;
+    r.status = STR("4.2.2");
     buf_init(&b, 100000);
-    dsn_print(&b, &d);
-    assert_non_null(strstr(
-        buf_c(&b), "\n        one two three four five six seven eight nine ten eleven twelve\n"
-                   "        thirteen fourteen fifteen\n"
-                   "        sixteeeee"));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        d.now_s = d.arrived_s + rows[i].age_s;
+        has(text_of(&b, &d), "    The mailbox is full.\n");
+        has(buf_c(&b), rows[i].want);
+    }
+    buf_done(&b);
+}
+
+/* The report's own subject is made of words of the letter's; what cannot stand there does not.
+ */
+static void subjects(void **state)
+{
+    static const char many[] =
+        "Subject: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa "
+        "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb "
+        "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc\n"
+        " dddddddddddddddddd\n\n";
+    static const struct {
+        const char *letter, *title, *shown;
+    } rows[] = {
+        {"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n\n",
+         "Undelivered: =?utf-8?q?Gr=C3=BC=C3=9Fe?=",                                        "    Subject:    Gr=C3=BC=C3=9Fe\n" },
+        {"Subject: =?utf-8?q?a=0ABcc:_x?=\n\n",
+         "Undelivered: =?utf-8?q?a=0ABcc:_x?=",                                             "    Subject:    a=EF=BF=BDBcc: x\n"},
+        {"Subject: gr\xc3\xbcn\n\n",                 "Your message could not be delivered",
+         "    Subject:    gr=C3=BCn\n"                                                                                          },
+        {"Subject:\n\n",                             "Your message could not be delivered", "    Subject:    \n"                },
+        {"X: y\n\n",                                 "Your message could not be delivered", "    Came to us:"                   },
+        {"Subject: a\x1b[31mb\n\n",                  "Your message could not be delivered",
+         "Subject:    a=EF=BF=BD[31mb\n"                                                                                        },
+        {many,                                       "Undelivered:\n aaaaaaaa",             "    Subject:    aaaaaaa"           },
+    };
+    struct dsn d = sample(&failed, 1);
+    struct header_field f;
+    struct buf b, want;
+
+    (void)state;
+    buf_init(&b, 100000);
+    buf_init(&want, 1000);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        d.letter = str_c(rows[i].letter);
+        text_of(&b, &d);
+        assert_true(header_find(buf_str(&b), STR("Subject"), &f));
+        buf_clear(&want);
+        buf_addf(&want, "\nSubject: %s", rows[i].title);
+        has(buf_c(&b), buf_c(&want));
+        has(buf_c(&b), rows[i].shown);
+    }
+    has(buf_c(&b), "cccc ...\nDate: "); /* the last row: as many words as there is room for */
+    buf_done(&want);
+    buf_done(&b);
+}
+
+/* A letter with lines that may not stand in one cannot come back as such. */
+static void letters_that_cannot_come_back(void **state)
+{
+    static char longest[2000];
+    struct dsn d = sample(&failed, 1);
+    struct buf b;
+
+    (void)state;
+    memset(longest, 'z', sizeof(longest));
+    memcpy(longest, "Subject: x\n\n", 12);
+    buf_init(&b, 100000);
+    d.letter = (struct str){longest, 12 + 998};
+    has(text_of(&b, &d), "Content-Type: message/rfc822\n");
+    d.letter = (struct str){longest, 12 + 999};
+    has(text_of(&b, &d), "Content-Type: text/rfc822-headers\n\nSubject: x\n\n\n--");
+    d.letter = STR("Subject: x\n\na\rb\n");
+    has(text_of(&b, &d), "Content-Type: text/rfc822-headers\n\nSubject: x\n\n\n--");
+    d.letter = (struct str){"Subject: x\0y\rz\n\nb\n", 19};
+    has(text_of(&b, &d), "Content-Type: text/rfc822-headers\n\nSubject: x?y?z\n\n\n--");
     buf_done(&b);
 }
 
@@ -286,7 +456,11 @@ int main(void)
         cmocka_unit_test(several_outcomes),
         cmocka_unit_test(only_the_head),
         cmocka_unit_test(o03_hostile_words),
-        cmocka_unit_test(long_reasons_are_wrapped),
+        cmocka_unit_test(long_words_are_whole),
+        cmocka_unit_test(a_delay_says_how_long_and_until_when),
+        cmocka_unit_test(what_was_given_up_says_for_how_long),
+        cmocka_unit_test(subjects),
+        cmocka_unit_test(letters_that_cannot_come_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

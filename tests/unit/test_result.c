@@ -95,7 +95,7 @@ static void parsed(void **state)
 /* However long the values are, the text is not cut on its way. */
 static void the_longest_is_kept(void **state)
 {
-    static char h[2000], w[2000];
+    static char h[2000], w[RESULT_TEXT_BYTES + 1];
     struct result r = {
         .reply = {550, STR_LIT("5.1.1"), {w, sizeof(w)}},
         .ip = {h,   RESULT_WORD_BYTES                  },
@@ -116,6 +116,14 @@ static void the_longest_is_kept(void **state)
         assert_true(p.text.n <= SMTP_REPLY_KEPT_BYTES);
         assert_int_equal(back.host.n, off > 0 ? 0 : r.host.n);
         assert_int_equal(back.reply.text.n, RESULT_TEXT_BYTES);
+    }
+    for (int off = -1; off <= 1; off++) { /* what is cut says so */
+        r.reply.text.n = (size_t)(RESULT_TEXT_BYTES + off);
+        struct str text = result_parse(result_print(&r, &a), &a).reply.text;
+        bool dots = str_eq(str_skip(text, text.n - 3), STR("..."));
+
+        assert_int_equal(dots, off > 0);
+        assert_int_equal(text.n, off > 0 ? RESULT_TEXT_BYTES : r.reply.text.n);
     }
 }
 
