@@ -246,6 +246,8 @@ static struct str print_flags(struct incoming *l)
     add_flag(&flags, "helo", smtp_server_helo(g->smtp));
     add_flag(&flags, "user", smtp_server_user(g->smtp));
     add_flag(&flags, "tls", guest_tls(g));
+    if (g->relay)
+        buf_add(&flags, STR(" relay"));
     buf_addf(&flags, " wire=%llu%s", (unsigned long long)l->tx.wire_size,
              l->eight_bit ? " 8bit" : "");
     s = arena_dup(&l->arena, buf_str(&flags));

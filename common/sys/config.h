@@ -43,6 +43,7 @@ struct config {
         struct config_route *routes;
         size_t nroutes;
         uint32_t port;
+        bool dsn;
     } mta;
     struct {
         struct config_list lmtp;
@@ -73,6 +74,7 @@ struct config {
         uint64_t queue_letters; /* held at most: 452 at MAIL                        */
         uint32_t retry_first_seconds, retry_max_seconds;
         uint32_t queue_life_seconds;   /* then a bounce                                    */
+        uint32_t delay_notice_seconds; /* the sender hears that a letter waits; 0: never   */
         uint32_t delivery_connections; /* queue to mda                                     */
         uint32_t delivery_seconds;     /* of one hand-over                                  */
         uint32_t send_connections, send_connections_per_destination;

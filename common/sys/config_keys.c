@@ -93,6 +93,9 @@ const struct config_row config_rows[] = {
     {"mta", "relay_from", CONFIG_NETWORKS, "{}", NULL, 0, 0, MEMBER(mta.relay_from),
      "Networks whose hosts may send through port 25 to anywhere without a login, such as "
      "\"127.0.0.0/8\"."},
+    {"mta", "dsn", CONFIG_BOOL, "true", NULL, 0, 0, MEMBER(mta.dsn),
+     "Port 25 offers DSN (RFC 3461): senders elsewhere may ask to be told of deliveries, and "
+     "learn where an alias leads. Users of submission always may."},
     {"mta", "port", CONFIG_NUMBER, "25", "port", 1, PORT_MAX, MEMBER(mta.port),
      "The port of other systems that letters are sent to. A lab can move it."},
 
@@ -207,6 +210,10 @@ const struct config_row config_rows[] = {
      MEMBER(limits.queue_life_seconds),
      "How long delivery is tried before the sender is told that it failed. RFC 5321 asks "
      "for four to five days."},
+    {"limits", "delay_notice_seconds", CONFIG_TIME, "4h", "seconds", 0, 100 * DAY,
+     MEMBER(limits.delay_notice_seconds),
+     "How long a letter waits before its sender is told, once for each recipient, that it is "
+     "delayed and still tried. 0: never."},
     {"limits", "delivery_connections", CONFIG_NUMBER, "20", "connections", 1, 1000,
      MEMBER(limits.delivery_connections),
      "Connections from the queue to the delivery agent."},

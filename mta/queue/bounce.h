@@ -1,10 +1,16 @@
 /*
- * bounce - the letter that tells a sender that another letter did not arrive (RFC 5321 4.5.5,
- * RFC 3464): from <>, in the name of MAILER-DAEMON at our host. For a letter from <> nobody is
- * told but the postmaster, by the same report; for that report nobody at all.
+ * bounce - the letter that tells a sender what became of another letter (RFC 5321 4.5.5, RFC
+ * 3461, RFC 3464): from <>, in the name of MAILER-DAEMON at our host. For a letter from <>
+ * nobody is told, the postmaster neither: whoever can send from <> could fill that mailbox. It
+ * stands in the log and in `posta trace`.
  *
  * The report is made on the loop from what is known in memory, and printed on the journal's
  * thread, where the letter it is about can be read.
+ *
+ * No backscatter: a stranger's letter (through port 25, without a login, from a network that
+ * may not relay) has a sender that anybody could have written there. It must be told of
+ * failures (RFC 5321 6.1) and of what it asked for with NOTIFY; of a delay it is told only when
+ * it asked, and the letter itself comes back only to who asked with RET=FULL: else its head.
  */
 #ifndef POSTA_QUEUE_BOUNCE_H
 #define POSTA_QUEUE_BOUNCE_H
@@ -18,22 +24,20 @@ struct bounce {
     struct dsn dsn;
     struct dsn_rcpt *rcpts;
     size_t room;
-    bool head_only; /* RET=HDRS */
+    bool whole; /* the letter comes back, if it is not too long */
 };
 
-enum bounce_to { BOUNCE_NOBODY, BOUNCE_SENDER, BOUNCE_POSTMASTER };
+/* May the sender be told that `what` became of a recipient with these NOTIFY bits? RFC 3461
+ * 5.2.1 to 5.2.6. */
+bool bounce_wanted(const struct queue_letter *l, unsigned notify, enum dsn_action what);
 
-/* Who hears that recipient `rcpt` failed: RFC 3461 5.2.1, RFC 5321 6.1. */
-enum bounce_to bounce_to_whom(const struct queue_letter *l, uint32_t rcpt);
-
-struct bounce *bounce_new(const struct queue_letter *about, const struct id *id,
-                          struct str hostname, struct str to, uint64_t now_ms);
+struct bounce *bounce_new(const struct queue_letter *about, enum dsn_action what,
+                          const struct id *id, struct str hostname, struct str to,
+                          uint64_t now_ms);
 void bounce_free(struct bounce *b); /* accepts NULL */
 
-/* `code` 0: no server said anything. `text` is the reply without its numbers, `remote` who said
- * it where that was not we. Copies all. */
-void bounce_add(struct bounce *b, const struct queue_rcpt *r, int code, struct str status,
-                struct str text, struct str remote, uint64_t now_ms);
+/* Copies all. */
+void bounce_add(struct bounce *b, const struct dsn_rcpt *r);
 
 /* `original`: the first bytes of the letter, up to DSN_LETTER_BYTES and one more; "" where it
  * cannot be read. */

@@ -5,7 +5,7 @@
  *
  *   2xx         done
  *   4xx         later, until its life is over
- *   5xx         failed: a bounce, or the postmaster hears of it, or nobody
+ *   5xx         failed: a bounce, or nobody hears of it (bounce.h)
  *   no answer   that process is away: again soon, and no attempt
  *
  * For those who are here all recipients go together; for others those of one domain do, and a

@@ -4,6 +4,7 @@
 #include "mail/header.h"
 #include "mail/trace.h"
 #include "mta/queue/recipients.h"
+#include "mta/queue/report.h"
 #include "mta/queue/tell.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -144,16 +145,39 @@ static void taken(struct journal_op *op)
         log_event(LOG_WARN, &t->letter->env.id, "refused", "%s", op->err.text);
         smtp_answer(in->smtp, take_refusal(&a, &op->err));
         queue_letter_free(t->letter);
+        queue_letter_free(t->report);
     } else {
         struct str text = arena_printf(&a, "Ok: queued as %s", t->letter->env.id.text);
 
         smtp_answer(in->smtp, (struct smtp_reply){250, STR("2.0.0"), text});
         service_take(in->service, t->letter);
+        if (t->report)
+            service_take(in->service, t->report);
     }
-    t->letter = NULL;
+    bounce_free(t->bounce);
+    t->letter = t->report = NULL;
+    t->bounce = NULL;
     arena_done(&a);
     conn_wake(c);
     conn_release(c); /* may free the session */
+}
+
+/* Who asked for it is told that an alias was expanded: with the letter's own commit. */
+static void report_expanded(struct intake *in)
+{
+    struct journal_take *t = &in->take;
+
+    if (in->recipients.nexpanded == 0 ||
+        !bounce_wanted(t->letter, SMTP_NOTIFY_SUCCESS, DSN_EXPANDED) ||
+        !report_new(in->service, t->letter, DSN_EXPANDED, &t->bounce, &t->report))
+        return;
+    for (size_t i = 0; i < in->recipients.nexpanded; i++) {
+        const struct smtp_rcpt *asked = &in->recipients.expanded[i];
+        struct dsn_rcpt r = {
+            .original = asked->orcpt, .final = asked->forward_path, .action = DSN_EXPANDED};
+
+        bounce_add(t->bounce, &r);
+    }
 }
 
 static void take(struct intake *in, const struct id *id, uint64_t size, struct str flags,
@@ -171,6 +195,7 @@ static void take(struct intake *in, const struct id *id, uint64_t size, struct s
     in->take.op = (struct journal_op){.kind = JOURNAL_TAKE, .done = taken};
     in->take.letter = queue_letter_new(&e, in->recipients.to, in->recipients.n);
     in->take.uid = uid;
+    report_expanded(in);
     in->waiting = true;
     conn_hold(in->conn);
     journal_submit(in->service->journal, &in->take.op, true);

@@ -138,21 +138,23 @@ static struct str read_original(struct spool *spool, const struct id *id, struct
     return buf_str(b);
 }
 
-static int write_report(struct journal *j, struct journal_settle *s)
+/* A report about the letter `about`, which is in msg/ already. */
+static int write_report(struct journal *j, const struct id *about, struct bounce *b,
+                        struct queue_letter *report, struct err *err)
 {
-    struct queue_envelope *env = &s->report->env;
+    struct queue_envelope *env = &report->env;
     struct letter *l = letter_new(j->spool, &env->id);
     struct buf original, text;
 
     buf_init(&original, DSN_LETTER_BYTES + 1);
     buf_init(&text, BOUNCE_BYTES_MAX);
-    bounce_print(&text, s->bounce, read_original(j->spool, &s->id, &original));
+    bounce_print(&text, b, read_original(j->spool, about, &original));
     letter_add(l, buf_str(&text));
-    int rc = buf_failed(&text) ? err_set(&s->op.err, E_LIMIT, "the report is too long")
-                               : letter_commit(l, STR(""), &s->op.err);
+    int rc = buf_failed(&text) ? err_set(err, E_LIMIT, "the report is too long")
+                               : letter_commit(l, STR(""), err);
     env->size = letter_size(l);
     if (rc == 0)
-        rc = spool_take(j->spool, &env->id, getuid(), env->size, &s->op.err);
+        rc = spool_take(j->spool, &env->id, getuid(), env->size, err);
     if (rc == 0)
         letter_handed_over(l);
     letter_free(l);
@@ -161,26 +163,44 @@ static int write_report(struct journal *j, struct journal_settle *s)
     return rc;
 }
 
-/* The letter that an operation brings into msg/, or NULL. */
-static struct queue_letter *brings(struct journal_op *op)
+static bool brings_files(struct journal_op *op)
 {
-    return op->kind == JOURNAL_TAKE ? as_take(op)->letter : as_settle(op)->report;
+    return op->kind == JOURNAL_TAKE || as_settle(op)->report;
 }
 
-static int bring_file(struct journal *j, struct journal_op *op)
+/* A taken letter without its report is not taken. */
+static int bring_taken(struct journal *j, struct journal_take *t)
 {
-    struct journal_take *t = as_take(op);
+    const struct queue_envelope *env = &t->letter->env;
+    int rc = spool_take(j->spool, &env->id, t->uid, env->size, &t->op.err);
 
-    if (t)
-        return spool_take(j->spool, &t->letter->env.id, t->uid, t->letter->env.size, &op->err);
-    return write_report(j, as_settle(op));
+    if (rc < 0 || !t->report)
+        return rc;
+    rc = write_report(j, &env->id, t->bounce, t->report, &t->op.err);
+    if (rc < 0)
+        spool_remove(j->spool, &env->id);
+    return rc;
+}
+
+static int bring(struct journal *j, struct journal_op *op)
+{
+    struct journal_settle *s = as_settle(op);
+
+    if (!s)
+        return bring_taken(j, as_take(op));
+    return s->report ? write_report(j, &s->id, s->bounce, s->report, &op->err) : 0;
 }
 
 /* What was brought and cannot be kept: nobody was promised it. */
-static void give_up_file(struct journal *j, struct journal_op *op)
+static void give_up_files(struct journal *j, struct journal_op *op)
 {
-    if (brings(op))
-        spool_remove(j->spool, &brings(op)->env.id);
+    struct journal_take *t = as_take(op);
+    struct queue_letter *report = t ? t->report : as_settle(op)->report;
+
+    if (t)
+        spool_remove(j->spool, &t->letter->env.id);
+    if (report)
+        spool_remove(j->spool, &report->env.id);
 }
 
 static void finish(struct list *finished, struct journal_op *op, int result)
@@ -199,12 +219,12 @@ static void bring_files(struct journal *j, struct list *batch, struct list *fini
     LIST_EACH(batch, at)
     {
         struct journal_op *op = LIST_OF(at, struct journal_op, link);
-        int rc = brings(op) ? bring_file(j, op) : 0;
+        int rc = bring(j, op);
 
         if (rc < 0)
             finish(finished, op, rc);
         else
-            any |= brings(op) != NULL;
+            any |= brings_files(op);
     }
     int rc = any ? spool_sync(j->spool, &err) : 0;
     if (rc == 0)
@@ -215,15 +235,23 @@ static void bring_files(struct journal *j, struct list *batch, struct list *fini
     {
         struct journal_op *op = LIST_OF(at, struct journal_op, link);
 
-        if (!brings(op))
+        if (!brings_files(op))
             continue;
-        give_up_file(j, op);
+        give_up_files(j, op);
         op->err = err;
         finish(finished, op, rc);
     }
 }
 
 /* ---- rows ---- */
+
+static int write_op(struct journal *j, struct journal_op *op, struct err *err)
+{
+    struct journal_take *t = as_take(op);
+    int rc = t ? rows_add(j->rows, t->letter, err) : rows_settle(j->rows, as_settle(op), err);
+
+    return rc == 0 && t && t->report ? rows_add(j->rows, t->report, err) : rc;
+}
 
 static int write_rows(struct journal *j, struct list *batch, struct err *err)
 {
@@ -234,8 +262,7 @@ static int write_rows(struct journal *j, struct list *batch, struct err *err)
         struct journal_op *op = LIST_OF(at, struct journal_op, link);
 
         if (rc == 0)
-            rc = op->kind == JOURNAL_TAKE ? rows_add(j->rows, as_take(op)->letter, err)
-                                          : rows_settle(j->rows, as_settle(op), err);
+            rc = write_op(j, op, err);
     }
     if (rc == 0)
         return rows_commit(j->rows, err);
@@ -261,7 +288,7 @@ static void commit(struct journal *j, struct list *batch, struct list *finished)
         struct journal_op *op = LIST_OF(at, struct journal_op, link);
 
         if (rc < 0)
-            give_up_file(j, op);
+            give_up_files(j, op);
         if (rc < 0 && op->kind == JOURNAL_SETTLE) {
             list_remove(&op->link);
             list_append(&j->carry, &op->link);

@@ -6,7 +6,8 @@
  * its `done` on the loop. What nobody waits for (a delivery that ended) rides along, or goes at
  * the next journal_flush().
  *
- *   take     in/ID ─ rename ─▶ msg/ID ─▶ sync of msg/ ─▶ commit of the envelope ─▶ done (250)
+ *   take     in/ID ─ rename ─▶ msg/ID ─▶ [a report: in/NEW ─▶ msg/NEW ─▶] sync of msg/
+ *            ─▶ commit of the envelope, and the report's ─▶ done (250)
  *
  *   settle   [the bounce: in/NEW ─▶ msg/NEW ─▶ sync of msg/] ─▶ commit: recipients changed or
  *            gone, the bounce there ─▶ done ─▶ unlink of msg/ID when its last recipient has
@@ -40,6 +41,8 @@ struct journal_take {
     struct journal_op op;
     struct queue_letter *letter; /* gets its row */
     uid_t uid;                   /* who must own in/ID */
+    struct bounce *bounce;       /* that its alias was expanded; NULL: nobody asked */
+    struct queue_letter *report; /* as in a settle; both are the caller's           */
 };
 
 struct journal_change {
@@ -48,6 +51,7 @@ struct journal_change {
     unsigned tries, backoff;
     uint64_t next_wall_ms;
     char *reply; /* malloc'd; freed by journal_settle_free() */
+    bool told;   /* the sender hears of the delay            */
 };
 
 struct journal_settle {
@@ -58,7 +62,7 @@ struct journal_settle {
     int held;  /* 1, 0, or -1: as it was                          */
     size_t nchanges, room;
     struct journal_change *changes;
-    struct bounce *bounce;       /* printed into ...                                */
+    struct bounce *bounce;       /* a report: printed into ...                      */
     struct queue_letter *report; /* ... this letter, which gets its row and size    */
 };
 

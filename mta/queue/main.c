@@ -168,6 +168,7 @@ static void apply_config(struct service *s)
         .first_ms = (uint64_t)c->limits.retry_first_seconds * 1000,
         .most_ms = (uint64_t)c->limits.retry_max_seconds * 1000,
         .life_ms = (uint64_t)c->limits.queue_life_seconds * 1000,
+        .late_ms = (uint64_t)c->limits.delay_notice_seconds * 1000,
     };
 }
 

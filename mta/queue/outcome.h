@@ -1,5 +1,18 @@
 /*
- * outcome - what becomes of recipients after a try: settled in the journal, told, and reported.
+ * outcome - what becomes of recipients after a try: settled in the journal, told, and reported
+ * to the sender as RFC 3461 5.2 says.
+ *
+ *   delivered, relayed   gone; a report where NOTIFY=SUCCESS asks for it and the next server
+ *                        will not make one
+ *   failed               gone, together with the birth of the report
+ *   later                tried again; when it is late (schedule.h) the sender is told once: the
+ *                        mark and the report are one commit
+ *
+ * Reports are gathered by letter: one for those who fail in one try, one for those who are
+ * late when nobody of the letter is being tried, or some minutes after the first of them.
+ *
+ * A report of failures that cannot be written has its recipients tried again; one of a delay
+ * comes with a later try; one of success is given up, since the letter is where it should be.
  */
 #ifndef POSTA_QUEUE_OUTCOME_H
 #define POSTA_QUEUE_OUTCOME_H
@@ -7,13 +20,22 @@
 #include "mta/queue/service.h"
 #include "smtp/result.h"
 
+enum { OUTCOME_GATHER_MS = 10 * 60 * 1000 }; /* the late wait for others of their letter */
+
+struct notice;
+
+/* Recipients that end with a report. */
+struct notices {
+    struct notice *all;
+    size_t n, room;
+};
+
 /* The recipients of one try of one letter, gathered one by one. */
 struct outcome {
     struct service *service;
     struct queue_letter *letter;
-    struct journal_settle *settle; /* NULL: nothing to remember yet */
-    struct failure *failures;
-    size_t nfailures, room;
+    struct journal_settle *settle; /* what needs no report; NULL: nothing yet */
+    struct notices failed, done;
 };
 
 void outcome_begin(struct outcome *o, struct service *s, struct queue_letter *l);

@@ -56,6 +56,7 @@ static void fill_rcpt(struct queue_letter *l, struct queue_rcpt *r,
     r->backoff = (uint16_t)(a->backoff < UINT16_MAX ? a->backoff : UINT16_MAX);
     r->notify = (uint8_t)a->notify;
     r->local = a->local;
+    r->told = a->told;
     r->state = a->later ? QUEUE_LATER : QUEUE_DUE;
     set_reply(r, a->reply);
     l->ndue += !a->later;

@@ -44,6 +44,7 @@ struct queue_address {
     uint64_t next_ms; /* steady                                          */
     unsigned tries, backoff;
     struct str reply; /* of the last try                                 */
+    bool told;        /* the sender has heard that it is late            */
 };
 
 struct queue_envelope {
@@ -53,7 +54,6 @@ struct queue_envelope {
     struct smtp_mail mail;
     struct str flags; /* of XSPOOL                                   */
     bool held;
-    bool notice; /* for the postmaster, of our own: never answered by another */
 };
 
 struct queue_rcpt {
@@ -66,6 +66,7 @@ struct queue_rcpt {
     uint16_t tries, backoff;
     uint8_t state, notify;
     bool local;
+    bool told; /* of the delay; outcome.c's */
 };
 
 struct queue_letter {

@@ -19,6 +19,7 @@ void recipients_reset(struct recipients *r)
     map_done(&r->aliases);
     arena_reset(&r->arena);
     r->n = 0;
+    r->nexpanded = 0;
 }
 
 void recipients_done(struct recipients *r)
@@ -28,6 +29,7 @@ void recipients_done(struct recipients *r)
     arena_done(&r->arena);
     free(r->to);
     free(r->keys);
+    free(r->expanded);
 }
 
 static bool is_there(struct recipients *r, struct str key)
@@ -122,6 +124,28 @@ static void remember_alias(struct recipients *r, struct str key)
     map_put(&r->aliases, key, r);
 }
 
+static void remember_expanded(struct recipients *r, const struct smtp_rcpt *rcpt)
+{
+    if (r->nexpanded == r->expanded_room) {
+        r->expanded_room = r->expanded_room ? r->expanded_room * 2 : 4;
+        r->expanded = realloc(r->expanded, r->expanded_room * sizeof(struct smtp_rcpt));
+        if (!r->expanded)
+            abort();
+    }
+    r->expanded[r->nexpanded++] =
+        (struct smtp_rcpt){.forward_path = arena_dup(&r->arena, rcpt->forward_path),
+                           .orcpt = arena_dup(&r->arena, rcpt->orcpt),
+                           .notify = rcpt->notify};
+}
+
+/* NOTIFY for one of several ends: what is left of SUCCESS alone is NEVER. */
+static unsigned notify_of_many(unsigned notify)
+{
+    unsigned rest = notify & ~(unsigned)SMTP_NOTIFY_SUCCESS;
+
+    return notify && !rest ? SMTP_NOTIFY_NEVER : rest;
+}
+
 static struct smtp_reply add_alias(struct recipients *r, struct users *u,
                                    const struct smtp_rcpt *rcpt)
 {
@@ -135,8 +159,14 @@ static struct smtp_reply add_alias(struct recipients *r, struct users *u,
         fresh += !is_there(r, targets[i].address);
     if (fresh > r->max - r->n)
         return SMTP_REPLY(452, "4.5.3", "Too many recipients for one letter");
+    struct smtp_rcpt end = *rcpt;
+    if (n > 1) {
+        if (rcpt->notify & SMTP_NOTIFY_SUCCESS)
+            remember_expanded(r, rcpt);
+        end.notify = notify_of_many(rcpt->notify);
+    }
     for (size_t i = 0; i < n; i++)
-        add_end(r, rcpt, targets[i].address, targets[i].address, targets[i].local);
+        add_end(r, &end, targets[i].address, targets[i].address, targets[i].local);
     remember_alias(r, alias_key(r, rcpt));
     return SMTP_REPLY(250, "2.1.5", "Ok");
 }

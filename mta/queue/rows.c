@@ -19,9 +19,12 @@ static const char *const migrations[] = {
     "  notify INTEGER NOT NULL, local INTEGER NOT NULL, tries INTEGER NOT NULL,"
     "  backoff INTEGER NOT NULL, next_ms INTEGER NOT NULL, reply TEXT NOT NULL,"
     "  PRIMARY KEY (letter, n)) WITHOUT ROWID;",
+
+    "ALTER TABLE recipient ADD COLUMN told INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE letter DROP COLUMN notice;",
 };
 
-static const struct db_schema schema = {.version = 1, .migrations = migrations};
+static const struct db_schema schema = {.version = 2, .migrations = migrations};
 
 struct rows {
     struct db *db;
@@ -40,14 +43,14 @@ static int prepare_all(struct rows *r, struct err *err)
         const char *sql;
     } all[] = {
         {&r->add_letter,
-         "INSERT INTO letter VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)"    },
-        {&r->add_rcpt,    "INSERT INTO recipient VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)"},
-        {&r->drop_letter, "DELETE FROM letter WHERE n = ?1"                              },
-        {&r->drop_rcpts,  "DELETE FROM recipient WHERE letter = ?1"                      },
-        {&r->drop_rcpt,   "DELETE FROM recipient WHERE letter = ?1 AND n = ?2"           },
-        {&r->put_off,     "UPDATE recipient SET tries = ?3, backoff = ?4, next_ms = ?5, reply = ?6"
-                      " WHERE letter = ?1 AND n = ?2"               },
-        {&r->hold,        "UPDATE letter SET held = ?2 WHERE n = ?1"                     },
+         "INSERT INTO letter VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)"            },
+        {&r->add_rcpt,    "INSERT INTO recipient VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)"},
+        {&r->drop_letter, "DELETE FROM letter WHERE n = ?1"                                  },
+        {&r->drop_rcpts,  "DELETE FROM recipient WHERE letter = ?1"                          },
+        {&r->drop_rcpt,   "DELETE FROM recipient WHERE letter = ?1 AND n = ?2"               },
+        {&r->put_off,     "UPDATE recipient SET tries = ?3, backoff = ?4, next_ms = ?5, reply = ?6,"
+                      " told = ?7 WHERE letter = ?1 AND n = ?2"         },
+        {&r->hold,        "UPDATE letter SET held = ?2 WHERE n = ?1"                         },
     };
 
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -140,7 +143,6 @@ static void load_letter(struct loading *l, struct db_stmt *s)
                  .envid = arena_dup(&l->arena, db_str(s, 10))},
         .flags = arena_dup(&l->arena, db_str(s, 11)),
         .held = db_int(s, 12) != 0,
-        .notice = db_int(s, 13) != 0,
     };
     if (!id_parse(db_str(s, 1), &l->env.id)) {
         log_event(LOG_ERROR, NULL, "corrupt",
@@ -155,7 +157,7 @@ static void load_letter(struct loading *l, struct db_stmt *s)
 static void load_rcpt(struct loading *l, struct db_stmt *s, uint64_t now_wall_ms,
                       uint64_t now_steady_ms, uint64_t wait_most_ms)
 {
-    uint64_t next = (uint64_t)db_int(s, 20);
+    uint64_t next = (uint64_t)db_int(s, 19);
     uint64_t wait = next > now_wall_ms ? next - now_wall_ms : 0;
 
     if (l->n == l->room) {
@@ -165,16 +167,17 @@ static void load_rcpt(struct loading *l, struct db_stmt *s, uint64_t now_wall_ms
             abort();
     }
     l->to[l->n++] = (struct queue_address){
-        .number = (uint32_t)db_int(s, 14),
-        .address = arena_dup(&l->arena, db_str(s, 15)),
-        .orcpt = arena_dup(&l->arena, db_str(s, 16)),
-        .notify = (unsigned)db_int(s, 17),
-        .local = db_int(s, 18) != 0,
-        .tries = (unsigned)db_int(s, 19),
-        .backoff = (unsigned)db_int(s, 21),
+        .number = (uint32_t)db_int(s, 13),
+        .address = arena_dup(&l->arena, db_str(s, 14)),
+        .orcpt = arena_dup(&l->arena, db_str(s, 15)),
+        .notify = (unsigned)db_int(s, 16),
+        .local = db_int(s, 17) != 0,
+        .tries = (unsigned)db_int(s, 18),
+        .backoff = (unsigned)db_int(s, 20),
         .later = wait > 0,
         .next_ms = now_steady_ms + (wait < wait_most_ms ? wait : wait_most_ms),
-        .reply = arena_dup(&l->arena, db_str(s, 22)),
+        .reply = arena_dup(&l->arena, db_str(s, 21)),
+        .told = db_int(s, 22) != 0,
     };
 }
 
@@ -186,7 +189,7 @@ int rows_load(struct rows *r, uint64_t now_wall_ms, uint64_t now_steady_ms,
     struct db_stmt *s;
     int rc = db_prepare(r->db,
                         "SELECT l.*, r.n, r.address, r.orcpt, r.notify, r.local, r.tries,"
-                        " r.next_ms, r.backoff, r.reply"
+                        " r.next_ms, r.backoff, r.reply, r.told"
                         " FROM letter l CROSS JOIN recipient r ON r.letter = l.n"
                         " ORDER BY l.n, r.n",
                         &s, err);
@@ -235,7 +238,6 @@ int rows_add(struct rows *r, struct queue_letter *l, struct err *err)
     db_bind_str(s, 11, e->mail.envid);
     db_bind_str(s, 12, e->flags);
     db_bind_int(s, 13, e->held);
-    db_bind_int(s, 14, e->notice);
     int rc = db_run(s, err);
 
     for (uint32_t i = 0; rc == 0 && i < l->nrcpts; i++) {
@@ -251,6 +253,7 @@ int rows_add(struct rows *r, struct queue_letter *l, struct err *err)
         db_bind_int(r->add_rcpt, 8, to->backoff);
         db_bind_int(r->add_rcpt, 9, 0); /* at once */
         db_bind_str(r->add_rcpt, 10, str_c(to->reply ? to->reply : ""));
+        db_bind_int(r->add_rcpt, 11, to->told);
         rc = db_run(r->add_rcpt, err);
         r->changes++;
     }
@@ -276,6 +279,7 @@ static int write_change(struct rows *r, uint64_t row, const struct journal_chang
         db_bind_int(s, 4, c->backoff);
         db_bind_int(s, 5, (int64_t)c->next_wall_ms);
         db_bind_str(s, 6, str_c(c->reply ? c->reply : ""));
+        db_bind_int(s, 7, c->told);
     }
     return run_on(r, s, row, err);
 }

@@ -3,7 +3,7 @@
  * thread at a time.
  *
  *   letter      n, id, parent, arrived_ms, size, sender, ... as queue.h says
- *   recipient   letter, n, address, orcpt, ..., tries, backoff, next_ms, reply
+ *   recipient   letter, n, address, orcpt, ..., tries, backoff, next_ms, reply, told
  *
  * Each recipient that is still open has a row. One that has ended has none, and neither has a
  * letter without recipients.

@@ -138,3 +138,15 @@ void tell_failed(struct service *s, struct queue_letter *l, uint32_t rcpt, const
     tell(l, LOG_WARN, "queue", event, buf_str(&b));
     buf_done(&b);
 }
+
+void tell_reported(struct queue_letter *l, uint32_t rcpt, const char *what,
+                   const struct id *report)
+{
+    struct buf b;
+
+    buf_init(&b, HOP_BYTES);
+    buf_addf(&b, "to <%.*s>: %s; %s%s", STR_ARGS(who(l, rcpt)), what,
+             report ? "told by letter " : "nobody is told", report ? report->text : "");
+    tell(l, LOG_INFO, "queue", "reported", buf_str(&b));
+    buf_done(&b);
+}

@@ -14,6 +14,9 @@ void tell_deferred(struct service *s, struct queue_letter *l, uint32_t rcpt, uin
 /* `event`: "bounced", "expired", "deleted"; `report`: the letter that says so, or NULL. */
 void tell_failed(struct service *s, struct queue_letter *l, uint32_t rcpt, const char *event,
                  struct str words, const struct id *report);
+/* The sender is told: "delivered", "relayed", "delayed"; `report` NULL: that could not be. */
+void tell_reported(struct queue_letter *l, uint32_t rcpt, const char *what,
+                   const struct id *report);
 /* The letter leaves the queue. */
 void tell_ended(struct service *s, const struct queue_letter *l);
 

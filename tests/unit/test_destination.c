@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 static const uint8_t secret[MAP_SECRET_BYTES] = {4, 5, 6};
-static const struct schedule usual = {300000, 14400000, 432000000};
+static const struct schedule usual = {300000, 14400000, 432000000, 0};
 
 enum { TRIPS = 400 };
 

@@ -266,7 +266,7 @@ static void destinations_have_turns(void **state)
 {
     enum { MANY = 20000 };
     struct queue *q = queue_new(secret);
-    struct schedule retry = {1000, 8000, 100000};
+    struct schedule retry = {1000, 8000, 100000, 0};
     struct trip trips[DESTINATION_WINDOW_FIRST + 2];
     struct domain *to;
     uint32_t rcpts[10];
@@ -307,7 +307,7 @@ static void a_retry_by_hand_asks_the_dead(void **state)
 {
     struct queue *q = queue_new(secret);
     struct queue_letter *l = letter_from(1, "a@b.test", "x@dead.test", 0, 1);
-    struct schedule retry = {100000, 100000, 1000000};
+    struct schedule retry = {100000, 100000, 1000000, 0};
     struct domain *to;
     struct trip trip;
     uint32_t rcpts[10];

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/defer.h"
+#include "db/db.h"
 #include "mta/queue/recover.h"
 #include "sys/clock.h"
 
@@ -277,10 +278,13 @@ static struct id add_report(struct journal_settle *s, const struct queue_letter 
     struct queue_address to = {.address = STR_LIT("alice@example.test"), .local = true};
 
     clock_new_id(&e.id);
-    s->bounce = bounce_new(about, &e.id, STR("mail.example.test"), STR("alice@example.test"),
-                           e.arrived_ms);
-    bounce_add(s->bounce, &about->rcpts[0], 550, STR("5.1.1"), STR("no such user"), STR(""),
-               e.arrived_ms);
+    s->bounce = bounce_new(about, DSN_FAILED, &e.id, STR("mail.example.test"),
+                           STR("alice@example.test"), e.arrived_ms);
+    bounce_add(s->bounce, &(struct dsn_rcpt){.final = about->rcpts[0].address,
+                                             .status = STR_LIT("5.1.1"),
+                                             .code = 550,
+                                             .diagnostic = STR_LIT("no such user"),
+                                             .said = true});
     s->report = queue_letter_new(&e, &to, 1);
     return e.id;
 }
@@ -570,6 +574,83 @@ static void a_deferral_is_remembered(void **state)
     assert_int_equal(l->rcpts[1].next_ms, 1000 + 60000); /* no later than the longest wait */
 }
 
+/* Its mark and the report are one commit. */
+static void who_has_been_told_of_a_delay_is_not_told_again(void **state)
+{
+    struct place *p = *state;
+    struct id id = take_one(p, 2);
+
+    for (int written = 0; written < 2; written++) {
+        struct journal_settle *s = settle_new(p, &id);
+        struct id report = add_report(s, queue_find(p->q, &id));
+        struct journal_change *c = journal_settle_add(s, 0);
+
+        c->told = true;
+        c->tries = 7;
+        io.fail_sync = written ? 0 : EIO;
+        io.from = 1;
+        settle_now(p, s);
+        place_crash(p);
+        struct queue_letter *l = queue_find(p->q, &id);
+        assert_int_equal(l->rcpts[0].told, written);
+        assert_int_equal(l->rcpts[0].tries, written ? 7 : 0);
+        assert_false(l->rcpts[1].told);
+        assert_int_equal(is_in(p, "msg", &report), written);
+    }
+}
+
+/* As posta made it before recipients were told of delays. */
+static void an_older_queue_is_taken_over(void **state)
+{
+    static const char *const first[] = {
+        "CREATE TABLE letter ("
+        "  n INTEGER PRIMARY KEY, id TEXT NOT NULL, parent TEXT NOT NULL,"
+        "  arrived_ms INTEGER NOT NULL, size INTEGER NOT NULL, sender TEXT NOT NULL,"
+        "  body INTEGER NOT NULL, smtputf8 INTEGER NOT NULL, ret INTEGER NOT NULL,"
+        "  auth TEXT NOT NULL, envid TEXT NOT NULL, flags TEXT NOT NULL,"
+        "  held INTEGER NOT NULL, notice INTEGER NOT NULL);"
+        "CREATE TABLE recipient ("
+        "  letter INTEGER NOT NULL, n INTEGER NOT NULL, address TEXT NOT NULL, orcpt TEXT NOT "
+        "NULL,"
+        "  notify INTEGER NOT NULL, local INTEGER NOT NULL, tries INTEGER NOT NULL,"
+        "  backoff INTEGER NOT NULL, next_ms INTEGER NOT NULL, reply TEXT NOT NULL,"
+        "  PRIMARY KEY (letter, n)) WITHOUT ROWID;"};
+    static const struct db_schema schema = {.version = 1, .migrations = first};
+    struct place *p = *state;
+    struct db *db;
+    struct id id;
+    char path[128], sql[500];
+
+    place_close(p);
+    snprintf(path, sizeof(path), "%s/spool/queue.db", p->dir);
+    assert_int_equal(db_remove(path, &p->err), 0);
+    assert_int_equal(db_open(path, DB_DURABLE, &schema, &db, &p->err), 0);
+    clock_new_id(&id);
+    snprintf(
+        sql, sizeof(sql),
+        "INSERT INTO letter VALUES (7, '%s', '', 1234, 5, 'alice@example.test', 0, 0, 2,"
+        " 'auth', 'env', 'via=msa', 1, 1);"
+        "INSERT INTO recipient VALUES (7, 3, 'bob@example.test', 'rfc822;x', 4, 1, 9, 2, 0,"
+        " '452 4.2.2 full');",
+        id.text);
+    assert_int_equal(db_exec(db, sql, &p->err), 0);
+    db_close(db);
+    p->spool = spool_open(p->dir, &p->err);
+    write_in(p, &id, "hello");
+    assert_int_equal(spool_take(p->spool, &id, getuid(), 5, &p->err), 0);
+    spool_close(p->spool);
+    place_open(p);
+    struct queue_letter *l = queue_find(p->q, &id);
+    assert_non_null(l);
+    assert_true(str_eq(l->env.flags, STR("via=msa")) && l->env.held);
+    assert_int_equal(l->env.mail.ret, SMTP_RET_HDRS);
+    assert_true(str_eq(l->rcpts[0].address, STR("bob@example.test")));
+    assert_int_equal(l->rcpts[0].number, 3);
+    assert_int_equal(l->rcpts[0].tries, 9);
+    assert_string_equal(l->rcpts[0].reply, "452 4.2.2 full");
+    assert_false(l->rcpts[0].told);
+}
+
 static void held_stays_held(void **state)
 {
     struct place *p = *state;
@@ -631,6 +712,49 @@ static void a_bounce_that_cannot_be_written_changes_nothing(void **state)
         place_crash(p);
         assert_non_null(queue_find(p->q, &id));
         assert_null(queue_find(p->q, &report));
+    }
+}
+
+static void on_taken_with_report(struct journal_op *op)
+{
+    struct taking *t = LIST_OF(LIST_OF(op, struct journal_take, op), struct taking, take);
+
+    if (op->result == 0)
+        queue_add(t->p->q, t->take.report);
+    else
+        queue_letter_free(t->take.report);
+    bounce_free(t->take.bounce);
+    on_taken(op);
+}
+
+/* RFC 3461 5.2.7.3: that an alias was expanded is told with the letter's own commit, or it is
+ * not taken. */
+static void a_letter_and_its_report_are_taken_together(void **state)
+{
+    struct place *p = *state;
+
+    for (unsigned failing = 0; failing <= 2; failing++) {
+        struct taking *t = take_submit(p, "Subject: x\n\nhello\n", 1, true);
+        struct journal_settle *s = journal_settle_new(t->take.letter);
+        struct id report = add_report(s, t->take.letter), id = t->id;
+
+        t->take.bounce = s->bounce;
+        t->take.report = s->report;
+        t->take.op.done = on_taken_with_report;
+        s->bounce = NULL;
+        s->report = NULL;
+        journal_settle_free(s);
+        io.fail_sync = failing ? EIO : 0;
+        io.from = failing; /* the report's file, msg/ */
+        journal_turn(p->j);
+        journal_collect(p->j);
+        assert_int_equal(p->result<0, failing> 0);
+        free(t);
+        place_crash(p);
+        assert_int_equal(is_in(p, "msg", &id), !failing);
+        assert_int_equal(is_in(p, "msg", &report), !failing);
+        assert_int_equal(queue_find(p->q, &id) != NULL, !failing);
+        assert_int_equal(queue_find(p->q, &report) != NULL, !failing);
     }
 }
 
@@ -720,9 +844,12 @@ int main(void)
         JOURNAL_TEST(the_last_recipient_takes_the_letter_along),
         JOURNAL_TEST(crash_before_the_unlink_is_swept),
         JOURNAL_TEST(a_deferral_is_remembered),
+        JOURNAL_TEST(who_has_been_told_of_a_delay_is_not_told_again),
+        JOURNAL_TEST(an_older_queue_is_taken_over),
         JOURNAL_TEST(held_stays_held),
         JOURNAL_TEST(a_bounce_is_in_the_same_commit),
         JOURNAL_TEST(a_bounce_that_cannot_be_written_changes_nothing),
+        JOURNAL_TEST(a_letter_and_its_report_are_taken_together),
         JOURNAL_TEST(a_settle_waits_until_it_can_be_written),
         JOURNAL_TEST(a_second_queue_is_refused),
         JOURNAL_TEST(the_thread_does_the_same),

@@ -57,6 +57,7 @@ static int place_make(void **state)
     add_alias(e, "info@example.test", "bob@example.test");
     add_alias(e, "info@example.test", "far@elsewhere.test");
     add_alias(e, "all@example.test", "info@example.test");
+    add_alias(e, "one@example.test", "far@elsewhere.test");
     for (int i = 0; i < CROWD; i++) {
         snprintf(text, sizeof(text), "u%d@elsewhere.test", i);
         add_alias(e, "crowd@example.test", text);
@@ -190,6 +191,47 @@ static void strangers_of_our_domain_are_refused(void **state)
     assert_int_equal(p->r.n, 0);
 }
 
+/* RFC 3461 5.2.7.2 and 5.2.7.3: what is asked of an alias, and of its ends. */
+static void aliases_and_notify(void **state)
+{
+    enum { F = SMTP_NOTIFY_FAILURE, D = SMTP_NOTIFY_DELAY, S = SMTP_NOTIFY_SUCCESS };
+    static const struct {
+        const char *path;
+        unsigned notify, want;
+        size_t expanded;
+    } rows[] = {
+        {"one@example.test",   S | F,             S | F,             0},
+        {"one@example.test",   0,                 0,                 0},
+        {"info@example.test",  S | F,             F,                 1},
+        {"info@example.test",  S | F | D,         F | D,             1},
+        {"info@example.test",  S,                 SMTP_NOTIFY_NEVER, 1},
+        {"info@example.test",  SMTP_NOTIFY_NEVER, SMTP_NOTIFY_NEVER, 0},
+        {"info@example.test",  0,                 0,                 0},
+        {"alice@example.test", S,                 S,                 0},
+        {"x@elsewhere.test",   S,                 S,                 0},
+    };
+    struct place *p = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct smtp_rcpt rcpt = {.forward_path = str_c(rows[i].path),
+                                 .orcpt = STR_LIT("rfc822;Told@d"),
+                                 .notify = rows[i].notify};
+
+        recipients_reset(&p->r);
+        assert_int_equal(recipients_add(&p->r, p->users, &rcpt).code, 250);
+        if (p->r.nexpanded != rows[i].expanded)
+            fail_msg("row %zu", i);
+        for (size_t k = 0; k < p->r.n; k++) {
+            assert_int_equal(p->r.to[k].notify, rows[i].want);
+            assert_true(str_eq(p->r.to[k].orcpt, STR("rfc822;Told@d")));
+        }
+        if (rows[i].expanded) {
+            assert_true(str_eq(p->r.expanded[0].forward_path, str_c(rows[i].path)));
+            assert_true(str_eq(p->r.expanded[0].orcpt, STR("rfc822;Told@d")));
+        }
+    }
+}
+
 static void A10_postmaster_is_always_somebody(void **state)
 {
     struct place *p = *state;
@@ -232,6 +274,7 @@ int main(void)
         RECIPIENTS_TEST(each_end_is_there_once),
         RECIPIENTS_TEST(the_next_letter_begins_anew),
         RECIPIENTS_TEST(strangers_of_our_domain_are_refused),
+        RECIPIENTS_TEST(aliases_and_notify),
         RECIPIENTS_TEST(A10_postmaster_is_always_somebody),
         RECIPIENTS_TEST(there_is_a_most),
     };

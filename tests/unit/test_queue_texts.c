@@ -8,6 +8,7 @@
 #include "mta/queue/flags.h"
 #include "mta/queue/listing.h"
 #include "mta/queue/trace.h"
+#include "mta/queue/words.h"
 
 #include <stdlib.h>
 
@@ -276,51 +277,132 @@ static void a_journey_becomes_an_object_a_hop(void **state)
 
 /* ---- bounces ---- */
 
-static void whom_a_failure_is_told(void **state)
+/* RFC 3461 5.2: what NOTIFY asks for, by what became of the recipient. */
+static void who_is_told_of_what(void **state)
 {
+    enum { F = SMTP_NOTIFY_FAILURE, D = SMTP_NOTIFY_DELAY, S = SMTP_NOTIFY_SUCCESS };
     static const struct {
-        struct str sender;
+        struct str sender, flags, auth;
         unsigned notify;
-        bool notice, deleted;
-        enum bounce_to want;
+        bool deleted, failed, delayed, success;
     } rows[] = {
-        {STR_LIT("a@d"), 0,                                       false, false, BOUNCE_SENDER    },
-        {STR_LIT("a@d"), SMTP_NOTIFY_FAILURE,                     false, false, BOUNCE_SENDER    },
-        {STR_LIT("a@d"), SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY, false, false, BOUNCE_SENDER    },
-        {STR_LIT("a@d"), SMTP_NOTIFY_NEVER,                       false, false, BOUNCE_NOBODY    },
-        {STR_LIT("a@d"), SMTP_NOTIFY_SUCCESS,                     false, false, BOUNCE_NOBODY    },
-        {STR_LIT("a@d"), 0,                                       false, true,  BOUNCE_NOBODY    },
-        {STR_LIT(""),    0,                                       false, false, BOUNCE_POSTMASTER}, /* A24 */
-        {STR_LIT(""),    SMTP_NOTIFY_NEVER,                       false, false, BOUNCE_NOBODY    },
-        {STR_LIT(""),    0,                                       true,  false, BOUNCE_NOBODY    },
+        {STR_LIT("a@d"), STR_LIT("via=msa"),                  STR_LIT("a@d"), 0,                 false, true,  true,  false},
+        {STR_LIT("a@d"), STR_LIT("via=sendmail"),             STR_LIT(""),    0,                 false, true,  true,  false},
+        {STR_LIT("a@d"), STR_LIT("via=msa"),                  STR_LIT("a@d"), F,                 false, true,  false, false},
+        {STR_LIT("a@d"), STR_LIT("via=msa"),                  STR_LIT("a@d"), D,                 false, false, true,  false},
+        {STR_LIT("a@d"), STR_LIT("via=msa"),                  STR_LIT("a@d"), S,                 false, false, false, true },
+        {STR_LIT("a@d"), STR_LIT("via=msa"),                  STR_LIT("a@d"), F | D | S,         false, true,  true,
+         true                                                                                                              },
+        {STR_LIT("a@d"), STR_LIT("via=msa"),                  STR_LIT("a@d"), SMTP_NOTIFY_NEVER, false, false,
+         false,                                                                                                       false},
+        {STR_LIT("a@d"), STR_LIT("via=msa"),                  STR_LIT("a@d"), F | D | S,         true,  false, false,
+         false                                                                                                             },
+ /* A24 */
+        {STR_LIT(""),    STR_LIT("via=msa"),                  STR_LIT("a@d"), 0,                 false, false, false, false},
+        {STR_LIT(""),    STR_LIT("via=receive"),              STR_LIT(""),    F | D | S,         false, false, false,
+         false                                                                                                             },
+ /* a stranger, who can have written any name there: what must be, what is asked for */
+        {STR_LIT("a@d"), STR_LIT("via=receive peer=::1"),     STR_LIT(""),    0,                 false, true,  false,
+         false                                                                                                             },
+        {STR_LIT("a@d"), STR_LIT("via=receive"),              STR_LIT(""),    D,                 false, false, true,  false},
+        {STR_LIT("a@d"), STR_LIT("via=receive"),              STR_LIT("a@d"), 0,                 false, true,  true,  false},
+        {STR_LIT("a@d"), STR_LIT("via=receive relay wire=1"), STR_LIT(""),    0,                 false, true,  true,
+         false                                                                                                             },
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct queue_letter *l = letter((struct smtp_mail){.reverse_path = rows[i].sender}, 1);
+        struct queue_letter *l =
+            letter((struct smtp_mail){.reverse_path = rows[i].sender, .auth = rows[i].auth}, 1);
+        unsigned n = rows[i].notify;
 
-        l->rcpts[0].notify = (uint8_t)rows[i].notify;
-        l->env.notice = rows[i].notice;
+        l->env.flags = rows[i].flags;
         l->deleted = rows[i].deleted;
-        if (bounce_to_whom(l, 0) != rows[i].want)
+        if (bounce_wanted(l, n, DSN_FAILED) != rows[i].failed ||
+            bounce_wanted(l, n, DSN_DELAYED) != rows[i].delayed ||
+            bounce_wanted(l, n, DSN_DELIVERED) != rows[i].success ||
+            bounce_wanted(l, n, DSN_RELAYED) != rows[i].success ||
+            bounce_wanted(l, n, DSN_EXPANDED) != rows[i].success)
             fail_msg("row %zu", i);
         queue_letter_free(l);
     }
 }
 
-static struct str bounce_text(struct buf *out, enum smtp_ret ret, struct str original)
+static void words_go_to_and_fro(void **state)
+{
+    static const struct {
+        struct result r;
+        const char *want;
+    } rows[] = {
+        {{.reply = {550, STR_LIT("5.1.1"), STR_LIT("No such user")},
+          .host = STR_LIT("mx.b.test"),
+          .ip = STR_LIT("192.0.2.7"),
+          .said = true},
+         "550 5.1.1 No such user (mx.b.test[192.0.2.7])"              },
+        {{.reply = {451, STR_LIT("4.4.1"), STR_LIT("no connection in time")},
+          .host = STR_LIT("mx.b.test"),
+          .ip = STR_LIT("2001:db8::7"),
+          .said = false},
+         "451 4.4.1 no connection in time (at mx.b.test[2001:db8::7])"},
+        {{.reply = {452, STR_LIT("4.2.2"), STR_LIT("this mailbox is full (quite full)")},
+          .host = STR_LIT(""),
+          .ip = STR_LIT(""),
+          .said = true},
+         "452 4.2.2 this mailbox is full (quite full)"                },
+        {{.reply = {450, STR_LIT(""), STR_LIT("later")},
+          .host = STR_LIT("mx.b.test"),
+          .ip = STR_LIT(""),
+          .said = true},
+         "450 later (mx.b.test)"                                      },
+    };
+    static const char *const odd[] = {"",         "x",    "()",          " (",
+                                      "451",      "451 ", "999 x",       "451 4.4.1 (a b)",
+                                      "(x) said", "(x)",  "451 x ([1])", "451 x (a[1)"};
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, WORDS_BYTES);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct result *r = &rows[i].r;
+
+        buf_clear(&b);
+        words_print(&b, r);
+        assert_string_equal(buf_c(&b), rows[i].want);
+        struct result back = words_parse(buf_str(&b));
+        assert_int_equal(back.reply.code, r->reply.code);
+        assert_true(str_eq(back.reply.enhanced, r->reply.enhanced));
+        assert_true(str_eq(back.reply.text, r->reply.text));
+        assert_true(str_eq(back.host, r->host) && str_eq(back.ip, r->ip));
+        assert_int_equal(back.said, r->said);
+    }
+    buf_done(&b);
+    for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+        assert_int_equal(words_parse(str_c(odd[i])).host.n, 0);
+}
+
+static struct str bounce_text(struct buf *out, enum dsn_action what, enum smtp_ret ret,
+                              struct str flags, struct str original)
 {
     struct queue_letter *l = letter((struct smtp_mail){.reverse_path = STR_LIT("a@d"),
                                                        .envid = STR_LIT("QQ314"),
                                                        .ret = ret},
                                     2);
     struct id id = id_of(2);
-    struct bounce *b = bounce_new(l, &id, STR("mail.example.test"), STR("a@d"), 1795384282000);
+    struct dsn_rcpt r = {.final = l->rcpts[0].address,
+                         .action = what,
+                         .status = STR_LIT("5.1.1"),
+                         .code = 550,
+                         .diagnostic = STR_LIT("O03 \r\n\x1b[31m no"),
+                         .remote = STR_LIT("mx.b.test"),
+                         .said = true};
 
-    bounce_add(b, &l->rcpts[0], 550, STR("5.1.1"), STR("O03 \r\n\x1b[31m no"), STR("mx.b.test"),
-               1795384282000);
-    bounce_add(b, &l->rcpts[1], 0, STR("4.4.7"), STR("its time is over"), STR(""),
-               1795384282000);
+    l->env.flags = flags;
+    struct bounce *b =
+        bounce_new(l, what, &id, STR("mail.example.test"), STR("a@d"), 1795384282000);
+    bounce_add(b, &r);
+    r.final = l->rcpts[1].address;
+    r.code = 0;
+    bounce_add(b, &r);
     queue_letter_free(l); /* the report needs nothing of it any more */
     buf_clear(out);
     bounce_print(out, b, original);
@@ -335,7 +417,8 @@ static void a_bounce_says_what_failed_and_returns_the_letter(void **state)
 
     (void)state;
     buf_init(&out, 4 << 20);
-    struct str t = bounce_text(&out, SMTP_RET_UNSET, STR("Subject: hi\n\nbody of it\n"));
+    struct str t = bounce_text(&out, DSN_FAILED, SMTP_RET_UNSET, STR("via=msa"),
+                               STR("Subject: hi\n\nbody of it\n"));
     static const char *const must[] = {"MAILER-DAEMON@mail.example.test",
                                        "To: <a@d>",
                                        "multipart/report",
@@ -355,23 +438,59 @@ static void a_bounce_says_what_failed_and_returns_the_letter(void **state)
     buf_done(&out);
 }
 
-static void RET_HDRS_and_long_letters_return_the_head_alone(void **state)
+/* RFC 3461 4.3: only a failure brings the letter back, and a stranger's only to who asked. */
+static void what_comes_back(void **state)
 {
-    static char many[DSN_LETTER_BYTES + 1];
-    struct str head = STR_LIT("Subject: hi\n\n");
+    static const struct {
+        enum dsn_action what;
+        enum smtp_ret ret;
+        struct str flags;
+        bool whole;
+    } rows[] = {
+        {DSN_FAILED,    SMTP_RET_UNSET, STR_LIT("via=msa"),           true },
+        {DSN_FAILED,    SMTP_RET_FULL,  STR_LIT("via=msa"),           true },
+        {DSN_FAILED,    SMTP_RET_HDRS,  STR_LIT("via=msa"),           false},
+        {DSN_FAILED,    SMTP_RET_UNSET, STR_LIT("via=receive"),       false},
+        {DSN_FAILED,    SMTP_RET_FULL,  STR_LIT("via=receive"),       true },
+        {DSN_FAILED,    SMTP_RET_UNSET, STR_LIT("via=receive relay"), true },
+        {DSN_DELAYED,   SMTP_RET_FULL,  STR_LIT("via=msa"),           false},
+        {DSN_DELIVERED, SMTP_RET_FULL,  STR_LIT("via=msa"),           false},
+        {DSN_RELAYED,   SMTP_RET_FULL,  STR_LIT("via=msa"),           false},
+        {DSN_EXPANDED,  SMTP_RET_FULL,  STR_LIT("via=msa"),           false},
+    };
     struct buf out;
 
     (void)state;
     buf_init(&out, 4 << 20);
-    memset(many, 'z', sizeof(many));
-    memcpy(many, head.p, head.n);
-    assert_null(strstr(bounce_text(&out, SMTP_RET_HDRS, STR("Subject: hi\n\nbody")).p, "body"));
-    assert_null(
-        strstr(bounce_text(&out, SMTP_RET_FULL, (struct str){many, sizeof(many)}).p, "zzz"));
-    assert_non_null(strstr(out.p, "Subject: hi"));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct str t = bounce_text(&out, rows[i].what, rows[i].ret, rows[i].flags,
+                                   STR("Subject: hi\n\nits body"));
+
+        if ((strstr(t.p, "its body") != NULL) != rows[i].whole ||
+            !strstr(t.p, "\nSubject: hi\n"))
+            fail_msg("row %zu", i);
+    }
+    buf_done(&out);
+}
+
+static void long_letters_return_the_head_alone(void **state)
+{
+    static char many[DSN_LETTER_BYTES + 1];
+    struct str head = STR_LIT("Subject: hi\n\n"), too_long = {many, sizeof(many)};
     struct str longest = {many, DSN_LETTER_BYTES};
-    assert_non_null(strstr(bounce_text(&out, SMTP_RET_FULL, longest).p, "zzz"));
-    bounce_text(&out, SMTP_RET_FULL, STR("")); /* it cannot be read */
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 4 << 20);
+    memset(many, '\n', sizeof(many));
+    memcpy(many, head.p, head.n);
+    memcpy(many + head.n, "zzz", 3);
+    bounce_text(&out, DSN_FAILED, SMTP_RET_FULL, STR("via=msa"), too_long);
+    assert_null(strstr(out.p, "zzz"));
+    assert_non_null(strstr(out.p, "Subject: hi"));
+    bounce_text(&out, DSN_FAILED, SMTP_RET_FULL, STR("via=msa"), longest);
+    assert_non_null(strstr(out.p, "zzz"));
+    bounce_text(&out, DSN_FAILED, SMTP_RET_FULL, STR("via=msa"), STR("")); /* not to be read */
     buf_done(&out);
 }
 
@@ -384,9 +503,11 @@ int main(void)
         cmocka_unit_test(a_turn_is_waited_for),
         cmocka_unit_test(letters_are_chosen),
         cmocka_unit_test(a_journey_becomes_an_object_a_hop),
-        cmocka_unit_test(whom_a_failure_is_told),
+        cmocka_unit_test(who_is_told_of_what),
+        cmocka_unit_test(words_go_to_and_fro),
         cmocka_unit_test(a_bounce_says_what_failed_and_returns_the_letter),
-        cmocka_unit_test(RET_HDRS_and_long_letters_return_the_head_alone),
+        cmocka_unit_test(what_comes_back),
+        cmocka_unit_test(long_letters_return_the_head_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,10 @@
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 static const uint64_t DAY = 24 * (uint64_t)HOUR;
 
-static const struct schedule usual = {
-    .first_ms = 5 * MINUTE, .most_ms = 4 * HOUR, .life_ms = 5 * 24 * (uint64_t)HOUR};
+static const struct schedule usual = {.first_ms = 5 * MINUTE,
+                                      .most_ms = 4 * HOUR,
+                                      .life_ms = 5 * 24 * (uint64_t)HOUR,
+                                      .late_ms = 4 * HOUR};
 
 static void the_wait_doubles_up_to_the_most(void **state)
 {
@@ -57,8 +59,9 @@ static void the_wait_is_spread(void **state)
 
 static void odd_limits_still_make_sense(void **state)
 {
-    static const struct schedule none = {0, 0, 0}, inverted = {10 * SECOND, SECOND, MINUTE};
-    static const struct schedule tiny = {1, 1, UINT64_MAX};
+    static const struct schedule none = {0, 0, 0, 0},
+                                 inverted = {10 * SECOND, SECOND, MINUTE, 0};
+    static const struct schedule tiny = {1, 1, UINT64_MAX, 0};
 
     (void)state;
     assert_true(schedule_wait_ms(&none, 1, 7) <= 1);
@@ -98,11 +101,11 @@ static void age_and_tries_count_to_the_very_one(void **state)
 static void each_letter_has_an_end(void **state)
 {
     static const struct schedule all[] = {
-        {5 * MINUTE, 4 * HOUR, 5 * 24 * (uint64_t)HOUR},
-        {SECOND,     SECOND,   3 * SECOND             },
-        {SECOND,     MINUTE,   10 * SECOND            },
-        {HOUR,       HOUR,     MINUTE                 },
-        {1,          1,        100                    },
+        {5 * MINUTE, 4 * HOUR, 5 * 24 * (uint64_t)HOUR, 0},
+        {SECOND,     SECOND,   3 * SECOND,              0},
+        {SECOND,     MINUTE,   10 * SECOND,             0},
+        {HOUR,       HOUR,     MINUTE,                  0},
+        {1,          1,        100,                     0},
     };
 
     (void)state;
@@ -119,6 +122,48 @@ static void each_letter_has_an_end(void **state)
         }
 }
 
+/* As with its end: no jump of the calendar makes a mass of notices. */
+static void X17_X20_late_by_both_clocks(void **state)
+{
+    struct schedule never = usual;
+    uint64_t came = 1000 * DAY, late = came + usual.late_ms;
+
+    (void)state;
+    never.late_ms = 0;
+    assert_false(schedule_is_late(&usual, 1, came, came + 3650 * DAY));
+    assert_false(schedule_is_late(&usual, 2, came, late));
+    assert_false(schedule_is_late(&usual, 3, came, late - 1));
+    assert_true(schedule_is_late(&usual, 3, came, late));
+    assert_false(schedule_is_late(&usual, 60000, came, 0)); /* back to 1970 */
+    assert_false(schedule_is_late(&never, 60000, came, came + 3650 * DAY));
+}
+
+/* Who waits is tried at the moment when it is late, and at the end of its life, so that the
+ * sender hears then and not up to a wait later. */
+static void a_wait_ends_where_somebody_is_told(void **state)
+{
+    static const struct {
+        uint64_t wait, age, want;
+    } rows[] = {
+        {HOUR,     0,                          HOUR    },
+        {HOUR,     3 * HOUR + 1,               HOUR - 1},
+        {HOUR,     3 * HOUR,                   HOUR    },
+        {HOUR,     4 * HOUR - 1,               1       },
+        {HOUR,     4 * HOUR,                   HOUR    },
+        {5 * HOUR, 0,                          4 * HOUR},
+        {5 * HOUR, 120 * HOUR - MINUTE,        MINUTE  },
+        {5 * HOUR, 120 * HOUR,                 5 * HOUR},
+        {5 * HOUR, 3650 * 24 * (uint64_t)HOUR, 5 * HOUR},
+    };
+    uint64_t came = 1000 * DAY;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_int_equal(schedule_wait_within(&usual, rows[i].wait, came, came + rows[i].age),
+                         rows[i].want);
+    assert_int_equal(schedule_wait_within(&usual, 5 * HOUR, came, 0), 4 * HOUR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +173,8 @@ int main(void)
         cmocka_unit_test(X17_a_jump_of_the_calendar_ends_no_letter),
         cmocka_unit_test(age_and_tries_count_to_the_very_one),
         cmocka_unit_test(each_letter_has_an_end),
+        cmocka_unit_test(X17_X20_late_by_both_clocks),
+        cmocka_unit_test(a_wait_ends_where_somebody_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
