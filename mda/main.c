@@ -38,6 +38,7 @@ static struct mda_terms *terms_new(const struct mda *m)
                                            .dsn = true};
     t->other = t->spool;
     t->other.xspool = false;
+    t->other.dsn = false; /* it makes no reports: the queue does, or who hands over by LMTP */
     t->other.size_max = c->limits.letter_bytes;
     t->command_ms = (uint64_t)c->limits.command_seconds * 1000;
     t->data_ms = (uint64_t)c->limits.data_seconds * 1000;

@@ -11,6 +11,7 @@ void msa_offer(const struct config *c, struct smtp_server_config *out)
     out->auth_mechanisms = STR("PLAIN LOGIN");
     out->auth_needs_tls = !c->lab.clear_auth;
     out->mail_needs_auth = true;
+    out->dsn = true;
 }
 
 struct smtp_reply msa_sender(const struct intake_sender *s)

@@ -41,7 +41,7 @@ struct smtp_server_config {
     bool mail_needs_auth;       /* MAIL before AUTH: 530 5.7.0 (RFC 6409 4.3)   */
     bool mail_needs_tls;        /* MAIL in clear: 530 5.7.0 (RFC 3207 4)        */
     bool xspool;                /* XSPOOL is announced                          */
-    bool dsn;                   /* RFC 3461 parameters announced (queue, LMTP)  */
+    bool dsn;                   /* RFC 3461: its parameters are announced      */
     /* Then 421. 0 is the default of limits.h for RECEIVE and SUBMIT, no limit between our
      * boxes. */
     uint32_t bad_commands_max, junk_commands_max, auth_failures_max;

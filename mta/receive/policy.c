@@ -10,6 +10,7 @@ void receive_offer(const struct config *c, struct smtp_server_config *out)
     if (c->lab.auth_on_25)
         out->auth_mechanisms = STR("PLAIN LOGIN");
     out->auth_needs_tls = !c->lab.clear_auth;
+    out->dsn = c->mta.dsn;
 }
 
 struct smtp_reply receive_sender(const struct intake_sender *s)
