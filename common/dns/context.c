@@ -30,8 +30,8 @@ static const struct {
     {"infra-keep-probing:",     "yes"},
 };
 
-/* Names that libunbound denies by itself; laboratories use them. */
-static const char *const unlocked[] = {"test.", "invalid.", "home.arpa."};
+/* Names that libunbound denies or answers by itself; laboratories use them. */
+static const char *const unlocked[] = {"test.", "invalid.", "home.arpa.", "127.in-addr.arpa."};
 
 /* The root denies them, with signatures, to all the world, so they can only be had without
  * (RFC 6761 6.2; "internal" is ICANN's for private use). */

@@ -23,6 +23,7 @@ void *guest_make(void *arg, struct conn *c)
     g->smtp = smtp_server_new(&g->settings->smtp, door->tls_first);
     if (door->tls_first)
         conn_deadline(c, g->settings->limits.handshake_seconds * UINT64_C(1000));
+    naming_begin(g);
     in->open++;
     in->counts.sessions++;
     log_event(LOG_DEBUG, NULL, "connected", "%s port %d", conn_peer_address(c),
@@ -36,6 +37,7 @@ static void guest_free(void *session)
     struct intake *in = g->in;
 
     login_done(g);
+    naming_done(g);
     incoming_drop(g);
     smtp_server_free(g->smtp);
     settings_unref(g->settings);
@@ -55,6 +57,7 @@ void guest_ready(struct guest *g)
 void guest_end(struct guest *g, struct smtp_reply r)
 {
     login_done(g);
+    naming_done(g);
     smtp_server_end(g->smtp, r);
 }
 
@@ -111,6 +114,10 @@ static void answer_mail(struct guest *g, const struct smtp_mail *m)
         s.own = s.user.n && (g->settings->any_sender ||
                              users_may_send_as(g->in->users, s.user, s.reverse_path));
         r = g->in->spec->sender(&s);
+    }
+    if (smtp_reply_class(r) == 2 && naming_wait(g, m, r)) {
+        g->waiting = true;
+        return;
     }
     if (smtp_reply_class(r) != 2)
         log_refused(g, "sender-refused", m->reverse_path, r);
@@ -293,6 +300,7 @@ static void guest_closed(void *session, struct conn *c)
               conn_peer_address(c), STR_ARGS(smtp_server_helo(g->smtp)),
               g->letter ? " in a letter" : "",
               conn_error(c) ? strerrordesc_np(-conn_error(c)) : "hung up");
+    naming_done(g);
     login_done(g);
 }
 

@@ -52,7 +52,7 @@ static void print_trace(struct buf *out, const struct guest *g, const struct smt
     bool auth = smtp_server_user(g->smtp).n > 0;
     struct trace_received t = {
         .helo = smtp_server_helo(g->smtp),
-        .rdns = STR(""),
+        .rdns = str_c(g->naming.name),
         .ip = str_c(conn_peer_address(g->conn)),
         .user = smtp_server_user(g->smtp),
         .by = g->settings->smtp.hostname,

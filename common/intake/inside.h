@@ -38,6 +38,7 @@ struct intake {
     struct list entrances;
     struct arena scratch; /* for one call */
     struct arena lasting; /* for the process */
+    void *names;          /* of spec->names */
     struct counts counts;
     unsigned open; /* sessions */
     bool draining;
@@ -51,6 +52,20 @@ struct door {
 
 struct incoming;
 
+enum { NAMING_BYTES = 255 };
+
+/* What DNS is asked about one client (naming.c). */
+struct naming {
+    struct intake_lookup *client, *sender; /* under way */
+    char name[NAMING_BYTES + 1];           /* of the client, "" */
+    char domain[NAMING_BYTES + 1];         /* of the sender     */
+    uint32_t left_ms;                      /* of INTAKE_NAMES_MS */
+    uint64_t asked_ms;
+    bool waits; /* MAIL does, for both */
+    bool no_mail;
+    struct smtp_reply reply; /* to MAIL, if nothing speaks against it */
+};
+
 /* One session. */
 struct guest {
     struct intake *in;
@@ -61,6 +76,7 @@ struct guest {
     struct auth_exchange *exchange; /* an AUTH that authd is asked about               */
     struct timer *delay;            /* holds a failed login's answer back              */
     struct smtp_reply delayed;
+    struct naming naming;
     char mechanism[SMTP_MECHANISM_BYTES + 1];
     bool waiting;  /* for a job, the queue, authd or the delay        */
     bool begun;    /* the greeting has left the house                 */
@@ -79,6 +95,12 @@ struct str guest_tls(const struct guest *g); /* "TLS1_3", "" */
 /* login.c: an AUTH step, on the way to an answer. */
 void login_step(struct guest *g, const struct smtp_request *req);
 void login_done(struct guest *g); /* forgets an exchange that is under way; frees the timer */
+
+/* naming.c: the client's name, and whether its sender takes mail. */
+void naming_begin(struct guest *g);
+/* True when the answer to MAIL comes later; `good` is what it is then, unless DNS says no. */
+bool naming_wait(struct guest *g, const struct smtp_mail *m, struct smtp_reply good);
+void naming_done(struct guest *g); /* forgets what is under way */
 
 /* incoming.c: one letter. */
 void incoming_begin(struct guest *g, const struct smtp_request *req);

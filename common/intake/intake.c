@@ -224,6 +224,7 @@ int intake_start(struct program *p, const struct intake_spec *spec, struct err *
     in->settings = settings_new(p, spec);
     in->sync = jobs_new(p->loop, &sync);
     in->queue = open_queue(in);
+    in->names = spec->names ? spec->names->open(p) : NULL;
     open_auth(in);
     announce(in);
     return 0;
@@ -286,6 +287,10 @@ int intake_reload(struct program *p, const struct config *old, struct err *err)
     settings_unref(in->settings);
     in->settings = settings_new(p, in->spec);
     take_fresh(in);
+    if (in->spec->names) {
+        in->spec->names->close(in->names);
+        in->names = in->spec->names->open(p);
+    }
     open_auth(in);
     announce(in);
     return 0;
@@ -326,6 +331,8 @@ void intake_stop(struct program *p)
     close_entrances(in);
     conn_free_all(p->loop);
     free_entrances(in);
+    if (in->spec->names)
+        in->spec->names->close(in->names);
     auth_link_free(in->auth);
     users_close(in->users);
     spool_close(in->spool);

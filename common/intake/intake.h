@@ -22,6 +22,7 @@ enum {
     INTAKE_SYNC_BATCH = 4,         /* letters that one thread takes at once         */
     INTAKE_QUEUE_SECONDS = 540,    /* for the queue's answer: below RFC 5321 4.5.3.2.6 */
     INTAKE_QUEUE_CONNECTIONS = 16, /* to queue.sock                                 */
+    INTAKE_NAMES_MS = 2000,        /* that a session waits in all for DNS           */
 };
 
 struct intake_sender {
@@ -49,6 +50,22 @@ struct intake_door {
     bool tls_first;     /* TLS from the first byte                     */
 };
 
+/* A question about a stranger, asked of DNS by who has it; see mta/receive/names.h. */
+struct intake_lookup;
+struct intake_names {
+    void *(*open)(struct program *p); /* under its configuration; NULL: nobody is asked */
+    void (*close)(void *names);       /* accepts NULL; questions may be under way       */
+    /* The name of an address, "" where it has none that leads back to it. NULL: it is not asked
+     * for, and `done` never comes; else it comes later, on the loop, within `ms`. */
+    struct intake_lookup *(*client)(void *names, const char *address, uint32_t ms,
+                                    void (*done)(void *arg, struct str name), void *arg);
+    /* Does a domain say that it takes no mail? The same. */
+    struct intake_lookup *(*sender)(void *names, const char *address, struct str domain,
+                                    uint32_t ms, void (*done)(void *arg, bool no_mail),
+                                    void *arg);
+    void (*cancel)(struct intake_lookup *q); /* accepts NULL */
+};
+
 struct intake_spec {
     const char *via; /* in XSPOOL's flags */
     const struct intake_door *doors;
@@ -59,6 +76,7 @@ struct intake_spec {
     struct smtp_reply (*sender)(const struct intake_sender *s);
     struct smtp_reply (*recipient)(const struct intake_recipient *r);
     void (*mend)(struct buf *out, const struct intake_head *h); /* NULL: nothing is mended */
+    const struct intake_names *names;                           /* NULL: nobody is asked   */
 };
 
 /* The callbacks of program_spec; `start` also takes what makes this program itself. */

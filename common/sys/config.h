@@ -40,6 +40,7 @@ struct config {
         struct config_list listen;
         const char *relay, *relay_user, *relay_password_file, *relay_tls;
         struct config_list relay_from;
+        const char *names;
         struct config_route *routes;
         size_t nroutes;
         uint32_t port;

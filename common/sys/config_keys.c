@@ -96,6 +96,11 @@ const struct config_row config_rows[] = {
     {"mta", "dsn", CONFIG_BOOL, "true", NULL, 0, 0, MEMBER(mta.dsn),
      "Port 25 offers DSN (RFC 3461): senders elsewhere may ask to be told of deliveries, and "
      "learn where an alias leads. Users of submission always may."},
+    {"mta", "names", CONFIG_CHOICE, "\"public\"", "public all never", 0, 0, MEMBER(mta.names),
+     "Whom DNS is asked about, of those who come to port 25: public addresses, private ones and "
+     "loopback too, or nobody. The client's name stands in Received when its address has it and "
+     "it has that address; a sender whose domain says that it takes no mail (RFC 7505) is "
+     "refused. A session waits two seconds for it at most."},
     {"mta", "port", CONFIG_NUMBER, "25", "port", 1, PORT_MAX, MEMBER(mta.port),
      "The port of other systems that letters are sent to. A lab can move it."},
 

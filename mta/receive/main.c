@@ -1,6 +1,7 @@
 /*
  * posta-mta-receive - takes letters from other servers: port 25. RFC 5321.
  */
+#include "mta/receive/names.h"
 #include "mta/receive/policy.h"
 
 static const struct intake_door doors[] = {
@@ -15,6 +16,7 @@ static const struct intake_spec intake = {
     .relays = receive_relays,
     .sender = receive_sender,
     .recipient = receive_recipient,
+    .names = &receive_names,
 };
 
 static struct config_list listen_on(const struct config *c)

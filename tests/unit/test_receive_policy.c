@@ -1,3 +1,4 @@
+#include "mta/receive/names.h"
 #include "mta/receive/policy.h"
 
 #include <setjmp.h>
@@ -94,12 +95,52 @@ static void test_c13_offer(void **state)
     assert_false(s.auth_needs_tls);
 }
 
+static void test_whose_names_are_asked(void **state)
+{
+    static const struct {
+        const char *address;
+        bool is_private;
+    } rows[] = {
+        {"127.0.0.1",       true },
+        {"10.255.1.1",      true },
+        {"11.0.0.1",        false},
+        {"172.15.255.255",  false},
+        {"172.16.0.1",      true },
+        {"172.31.255.1",    true },
+        {"172.32.0.1",      false},
+        {"192.168.1.1",     true },
+        {"192.169.0.1",     false},
+        {"169.254.1.1",     true },
+        {"100.64.0.1",      true },
+        {"100.127.9.9",     true },
+        {"100.128.0.1",     false},
+        {"8.8.8.8",         false},
+        {"0.1.2.3",         true },
+        {"::1",             true },
+        {"::",              true },
+        {"fd00::1",         true },
+        {"fe80::1",         true },
+        {"febf::1",         true },
+        {"fec0::1",         false},
+        {"2001:db8::1",     false},
+        {"::ffff:10.0.0.1", true },
+    };
+    struct ip ip;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_true(ip_parse(str_c(rows[i].address), &ip));
+        if (names_is_private(&ip) != rows[i].is_private)
+            fail_msg("%s", rows[i].address);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_networks),          cmocka_unit_test(test_relay_from),
         cmocka_unit_test(test_relays_for_nobody), cmocka_unit_test(test_sender),
-        cmocka_unit_test(test_c13_offer),
+        cmocka_unit_test(test_c13_offer),         cmocka_unit_test(test_whose_names_are_asked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
