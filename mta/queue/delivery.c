@@ -379,9 +379,9 @@ static void on_more(void *arg)
 
 void delivery_run(struct delivery *d)
 {
+    put_off(d); /* first: it finds out who may be called again */
     for (int i = 0; i < QUEUE_ROADS; i++)
         run_road(&d->roads[i]);
-    put_off(d);
 }
 
 bool delivery_idle(const struct delivery *d)
