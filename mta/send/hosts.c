@@ -1,10 +1,16 @@
 #include "mta/send/hosts.h"
 
 #include "base/ascii.h"
+#include "base/buf.h"
+#include "tls/hash.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
 #include <sys/un.h>
+
+enum { SET_TEXT_BYTES = HOSTS * (HOST_NAME_BYTES + 1) + sizeof(struct sockaddr_un) };
 
 void hosts_init(struct hosts *h)
 {
@@ -47,49 +53,56 @@ void hosts_add_unix(struct hosts *h, const char *path)
     h->n++;
 }
 
-/* FNV-1a of one name; their sum knows no order. */
-static uint64_t hash_of(const char *name)
+static int by_name(const void *a, const void *b)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)ascii_lower(*name)) * UINT64_C(1099511628211);
-    return hash ^ hash >> 29;
+    return strcasecmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static bool named_before(const struct hosts *h, size_t i)
+static void add_lower(struct buf *text, const char *name)
 {
-    for (size_t k = 0; k < i; k++)
-        if (str_eq_nocase(str_c(h->all[k].name), str_c(h->all[i].name)))
-            return true;
-    return false;
+    buf_add_byte(text, ' ');
+    for (; *name; name++)
+        buf_add_byte(text, ascii_lower(*name));
 }
 
 /* The port is one for all; a socket's file is told by its path. */
-static uint64_t hash_of_port(const struct host *host)
+static void add_port(struct buf *text, const struct host *host)
 {
     switch (host->at.ss_family) {
     case AF_INET:
-        return ((const struct sockaddr_in *)&host->at)->sin_port;
+        buf_addf(text, "%u", ntohs(((const struct sockaddr_in *)&host->at)->sin_port));
+        break;
     case AF_INET6:
-        return ((const struct sockaddr_in6 *)&host->at)->sin6_port;
+        buf_addf(text, "%u", ntohs(((const struct sockaddr_in6 *)&host->at)->sin6_port));
+        break;
     default:
-        return hash_of(((const struct sockaddr_un *)&host->at)->sun_path);
+        buf_addf(text, "%s", ((const struct sockaddr_un *)&host->at)->sun_path);
     }
 }
 
+/* Who chooses the names of his own hosts must not come to the name of others', or his silence
+ * would be taken for theirs. */
 void hosts_name_set(struct hosts *h)
 {
-    uint64_t sum = 0;
+    const char *names[HOSTS];
+    unsigned char digest[HASH_SHA256_BYTES];
+    struct buf text;
 
     h->set[0] = '\0';
     if (h->n == 0)
         return;
-    sum = hash_of_port(&h->all[0]) * UINT64_C(0x9e3779b97f4a7c15);
+    buf_init(&text, SET_TEXT_BYTES);
+    add_port(&text, &h->all[0]);
     for (size_t i = 0; i < h->n; i++)
-        if (!named_before(h, i))
-            sum += hash_of(h->all[i].name);
-    snprintf(h->set, sizeof(h->set), "%016llx", (unsigned long long)sum);
+        names[i] = h->all[i].name;
+    qsort(names, h->n, sizeof(*names), by_name);
+    for (size_t i = 0; i < h->n; i++)
+        if (i == 0 || by_name(&names[i - 1], &names[i]) != 0)
+            add_lower(&text, names[i]);
+    hash_sha256(buf_str(&text), digest);
+    buf_done(&text);
+    for (size_t i = 0; i < HOST_SET_LETTERS / 2; i++)
+        snprintf(h->set + 2 * i, 3, "%02x", digest[i]);
 }
 
 void hosts_of_mx(struct hosts *h, const struct mx_result *r, uint16_t port)

@@ -13,7 +13,7 @@
 enum {
     HOSTS = 16, /* addresses of one delivery; the rest is for the next one */
     HOST_NAME_BYTES = 255,
-    HOST_SET_LETTERS = 16,
+    HOST_SET_LETTERS = 32,
 };
 
 struct host {
