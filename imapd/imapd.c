@@ -63,6 +63,7 @@ static int start(struct program *p, struct err *err)
     if (r < 0)
         return r;
     d->clients.mailboxes = mailboxes_new(c->state_dir, c->run_dir, c->hostname);
+    mailboxes_keep_reserve(d->clients.mailboxes);
     use_config(d, c);
     clients_start(&d->clients);
     return 0;

@@ -64,6 +64,7 @@ static void tidy(struct task *t)
     struct clients *cs = LIST_OF(t, struct clients, rest.tidy);
 
     mailboxes_rest(cs->mailboxes, cs->rest.now_ms);
+    mailboxes_keep_reserve(cs->mailboxes);
     if (cs->rest.trim)
         malloc_trim(0);
 }

@@ -59,7 +59,13 @@ static int code_of(int rc)
 
 static int failed(struct db *d, int rc, const char *what, struct err *err)
 {
-    return err_set(err, code_of(rc), "%s: %s: %s", d->path, what, sqlite3_errmsg(d->c));
+    int code = code_of(rc);
+
+    /* a -wal or -shm that finds no room is told as a file that cannot be opened or read */
+    if (code == E_UNAVAILABLE &&
+        ((d->c && sqlite3_system_errno(d->c) == ENOSPC) || rc == SQLITE_IOERR_SHMSIZE))
+        code = E_NO_SPACE;
+    return err_set(err, code, "%s: %s: %s", d->path, what, sqlite3_errmsg(d->c));
 }
 
 /* ---- opening ---- */

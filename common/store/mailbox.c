@@ -69,12 +69,21 @@ static int look_for(struct mailboxes *all, struct str maildir, struct str folder
     return dir < 0 ? dir : 0;
 }
 
+/* No room for what is new: on the disk, of the user, among the UIDs; or nothing may be written.
+ */
+static bool is_full(int r)
+{
+    return r == E_NO_SPACE || r == E_LIMIT || r == -ENOSPC || r == -EDQUOT || r == -EROFS;
+}
+
 int mailbox_open(struct mailboxes *all, struct str maildir, struct str folder,
                  struct mailbox **out, struct err *err)
 {
     char *name = canonical(folder, err);
     int r = name ? look_for(all, maildir, str_c(name), err) : E_SYNTAX;
 
+    if (name && is_full(r) && mailboxes_spend_reserve(all, maildir))
+        r = look_for(all, maildir, str_c(name), err);
     if (r < 0) {
         free(name);
         return r;
@@ -219,13 +228,6 @@ static int begin_once(struct mailbox *b, struct err *err)
     return r;
 }
 
-/* No room for what is new: on the disk, of the user, among the UIDs; or nothing may be written.
- */
-static bool is_full(int r)
-{
-    return r == E_NO_SPACE || r == E_LIMIT || r == -ENOSPC || r == -EDQUOT || r == -EROFS;
-}
-
 int mailbox_begin(struct mailbox *b, enum mailbox_mode mode, struct err *err)
 {
     b->mode = mode;
@@ -238,6 +240,10 @@ int mailbox_begin(struct mailbox *b, enum mailbox_mode mode, struct err *err)
         r = begin_once(b, err);
     if (is_full(r) && mode == MAILBOX_READ) {
         b->old = true;
+        r = begin_once(b, err);
+    }
+    if (is_full(r) && mailboxes_spend_reserve(b->all, str_c(b->maildir))) {
+        b->old = false;
         r = begin_once(b, err);
     }
     return r;

@@ -40,6 +40,8 @@ struct mailboxes *mailboxes_new(const char *state_dir, const char *run_dir,
 void mailboxes_free(struct mailboxes *all);
 void mailboxes_rest(struct mailboxes *all,
                     uint64_t now_ms); /* now and then: closes what is idle */
+/* At the start, and now and then: room for those who come when the disk is full (reserve.h). */
+void mailboxes_keep_reserve(struct mailboxes *all);
 
 /* Letters found since the start whose files were not what their names say (X32). */
 uint64_t mailboxes_damaged(const struct mailboxes *all);

@@ -46,6 +46,8 @@ void mailboxes_give(struct mailboxes *all, struct index *x, int result);
 int mailboxes_root(struct mailboxes *all, struct err *err); /* fd of the state directory */
 struct str mailboxes_host(const struct mailboxes *all);     /* as it stands in names */
 void mailboxes_found_damage(struct mailboxes *all);
+/* The disk is full, and this is worth the reserve: true where there is room now. */
+bool mailboxes_spend_reserve(struct mailboxes *all, struct str maildir);
 struct usages *mailboxes_usages(struct mailboxes *all); /* usages_new() and usages_free()'s */
 
 /* ---- a folder's row in index.db ---- */

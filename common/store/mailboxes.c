@@ -11,7 +11,9 @@
 #include "store/change.h"
 #include "store/index_sql.h"
 #include "store/mailboxes_impl.h"
+#include "store/reserve.h"
 #include "sys/clock.h"
+#include "sys/log.h"
 
 #include <fcntl.h>
 
@@ -237,6 +239,25 @@ void mailboxes_rest(struct mailboxes *all, uint64_t now_ms)
             return;
         close_idle(all, x);
     }
+}
+
+void mailboxes_keep_reserve(struct mailboxes *all)
+{
+    int root = mailboxes_root(all, NULL);
+
+    if (root >= 0)
+        reserve_keep(root);
+}
+
+bool mailboxes_spend_reserve(struct mailboxes *all, struct str maildir)
+{
+    int root = mailboxes_root(all, NULL);
+
+    if (root < 0 || !reserve_spend(root))
+        return false;
+    log_event(LOG_WARN, NULL, "disk-full",
+              "%.*s could not be opened; " RESERVE_FILE " gave way", STR_ARGS(maildir));
+    return true;
 }
 
 void mailboxes_found_damage(struct mailboxes *all)

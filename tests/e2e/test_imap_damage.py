@@ -8,6 +8,7 @@ import pathlib
 import random
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -15,7 +16,7 @@ import tempfile
 import pytest
 
 from imap_foreign import House, Seer, flags_only, lmtp, text_of
-from posta import System, system, until
+from posta import System, alive, system, until
 
 SEEN, FLAGGED, DELETED = "\\Seen", "\\Flagged", "\\Deleted"
 
@@ -514,6 +515,40 @@ def fill_up(directory):
                 while True:
                     f.write(b"x" * block)
     return ballast
+
+
+def test_full_disk_without_an_index():
+    """Whose index.db has been lost, or was never there, can come in all the same, read, and make room: for that mail/.reserve is kept."""
+    with small_disk("64m") as posta:
+        house, reserve = House(posta), posta.state / "mail/.reserve"
+        uids = house.fill([f"letter {k}" for k in range(20)], size=20_000)
+        truth = house.state()
+        assert reserve.stat().st_blocks * 512 == reserve.stat().st_size == 1 << 20
+        remove_all(house.dir / "index.db")
+        holders = posta.pids("posta-imapd")
+        for pid in holders:  # they have it open
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: not any(alive(pid) for pid in holders), "their end")
+        ballast = fill_up(posta.state)
+
+        def state():
+            try:
+                return house.state()
+            except OSError:
+                return None
+        until(lambda: state() == truth, "imapd is back, and shows what there was")
+        assert not reserve.exists() and posta.log().count("disk-full") == 1
+        fill_up(posta.state)
+        c = house.dial()
+        c.ok("SELECT INBOX")
+        got = {int(u[2]["UID"]): u[2]["BODY[]"] for u in c.ok("UID FETCH 1:* (UID BODY.PEEK[])").untagged if u[0] == "FETCH"}
+        assert got == {u: text_of(truth[1][u][0], 20_000) for u in uids}
+        c.ok("UID STORE 1:* +FLAGS (\\Deleted)")
+        c.ok("EXPUNGE")
+        assert house.state()[1] == {}
+        ballast.unlink()
+        until(lambda: c.ok("NOOP") and reserve.exists(), "there is room again")
+        c.close()
 
 
 def test_full_disk():
