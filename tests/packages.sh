@@ -1,6 +1,6 @@
 #!/bin/sh
-# packages.sh run|network|check - installs what building (run), the demo network without Docker (network) and testing (check) need, where it is
-# missing. Debian 12.
+# packages.sh run|network|check|containers - installs what building (run), the demo network without Docker (network), testing (check) and testing
+# in containers (containers) need, where it is missing. Debian 12.
 set -eu
 build="gcc libc6-dev meson ninja-build pkg-config libuv1-dev libssl-dev libsqlite3-dev libsasl2-dev libsasl2-modules
  libcrypt-dev libconfuse-dev libunistring-dev libidn2-dev libunbound-dev dns-root-data python3 openssl util-linux"
@@ -10,8 +10,12 @@ network="ldnsutils iproute2 procps libevent-2.1-7 libfstrm0 libprotobuf-c1 swaks
 case ${1:-run} in
 run) want=$build ;;
 network) want="$build $network" ;;
+containers) # the engine itself is the machine's own affair
+    want="debootstrap chromium chromium-driver python3-selenium python3-pytest"
+    docker compose version >/dev/null 2>&1 || want="$want docker-compose"
+    ;;
 check) want="$build $network $tests" ;;
-*) echo "usage: packages.sh run|network|check" >&2; exit 2 ;;
+*) echo "usage: packages.sh run|network|check|containers" >&2; exit 2 ;;
 esac
 missing=
 for p in $want; do

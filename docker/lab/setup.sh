@@ -12,6 +12,7 @@ set -eu
 here=$(dirname "$0")
 . "$here/hosts.sh"
 : "${LAB_ETC=/etc/posta}" "${LAB_STATE=/var/lib/posta}" "${LAB_RUN=/run/posta}" "${LAB_ZONES=/lab/zones}"
+: "${LAB_TMP=$LAB_ZONES}" # where the name server may write
 dir=$1
 mkdir -p "$dir/ca" "$dir/zones" "$dir/public"
 chmod 700 "$dir/ca"
@@ -141,8 +142,8 @@ cp "$dir/zones/$(key .).key" "$dir/public/anchor.key"
 
 {
     printf 'server:\n  username: ""\n  zonesdir: "%s"\n  database: ""\n  pidfile: ""\n  xfrdfile: ""\n  zonelistfile: "%s/zone.list"\n  xfrdir: "%s"\n' \
-        "$LAB_ZONES" "$LAB_ZONES" "$LAB_ZONES"
-    printf '  server-count: 1\n  rrl-ratelimit: 0\n  hide-version: yes\n  port: %s\n' $((LAB_PORTS + 53))
+        "$LAB_ZONES" "$LAB_TMP" "$LAB_TMP"
+    printf '  server-count: 1\n  xfrd-tcp-max: 1\n  xfrd-tcp-pipeline: 1\n  tcp-count: 50\n  rrl-size: 100\n  rrl-ratelimit: 0\n  hide-version: yes\n  port: %s\n' $((LAB_PORTS + 53))
     [ "$LAB_ANY" = yes ] || printf '  ip-address: %s.%s\n' "$LAB_NET4" "$(host dns)"
     printf 'remote-control:\n  control-enable: no\n'
     for zone in . example. $zones $reverse4 $reverse6; do printf 'zone:\n  name: "%s"\n  zonefile: "%szone"\n' "$zone" "$zone"; done

@@ -23,18 +23,18 @@ def made(kind, directory):
     return HostNetwork(directory, namespaces=kind == "namespaces")
 
 
-@pytest.fixture(scope="module", params=DRIVERS)
+@pytest.fixture(scope="session", params=DRIVERS)
 def network(request):
-    """A running network; the tests of a module use it one after the other, as a class would."""
+    """A running network; all tests use it one after the other, as a class would."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="posta-network-"))
     os.chmod(directory, 0o755)
     n = made(request.param, directory)
     failed = request.session.testsfailed
     try:
         yield n.up()
-        n.down()
-    finally:
         if request.session.testsfailed > failed:
             print(n.logs())
+        n.down()
+    finally:
         n.forget()
         shutil.rmtree(directory, ignore_errors=True)

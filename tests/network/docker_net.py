@@ -1,2 +1,185 @@
-class DockerNetwork: pass
-def why_not(): return "not yet"
+"""docker_net - the demo network as docker/compose.yaml has it, with the engine of this machine.
+
+What it makes is called posta-test…; down() takes containers, volumes and networks away, and the images where it built them. POSTA_IMAGE: images that are
+there already and stay.
+
+    docker_net.py       says why the tests here do without containers; nothing when they do not
+"""
+import os
+import shutil
+import socket
+import subprocess
+
+from host_net import free_port, pss, until
+from lab import BOXES, PATIENCE, ROOT, SERVICES, Network, numbers
+
+COMPOSE = ROOT / "docker/compose.yaml"
+NET4, NET6 = "172.30.26", "fd70:6f73:7461:26"  # beside a demo that somebody runs
+BUILD_SECONDS, UP_SECONDS = 3000, 300
+IMAGES = ("", "-lab", "-client", "-webmail")
+
+
+def engine():
+    """Why there is none; "" when there is."""
+    if not shutil.which("docker"):
+        return "there is no docker"
+    r = subprocess.run(["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return "" if r.returncode == 0 and r.stdout.strip() else "docker has no engine here: " + (r.stderr.strip().splitlines() or ["?"])[-1]
+
+
+def compose_command():
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
+        return ["docker", "compose"]
+    return ["docker-compose"] if shutil.which("docker-compose") else None
+
+
+def why_not():
+    missing = engine()
+    if not missing and not compose_command():
+        missing = "there is neither docker compose nor docker-compose"
+    if not missing and not os.environ.get("POSTA_DOCKER") and not os.environ.get("POSTA_IMAGE"):
+        missing = "building the images takes minutes: ./check --long does it"
+    return missing
+
+
+def docker(*words, timeout=PATIENCE * 2):
+    r = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=timeout, check=False)
+    assert r.returncode == 0, f"docker {' '.join(words)} said {r.returncode}:\n{r.stdout}{r.stderr}"
+    return r.stdout
+
+
+def dangling():
+    """Images without a name: the stages of a build that are left behind."""
+    return set(docker("images", "-q", "--filter", "dangling=true").split())
+
+
+class DockerNetwork(Network):
+    def __init__(self, directory):
+        self.dir, self.public = directory, directory / "public"
+        self.numbers, self.name = numbers(), f"posta-test-{os.getpid()}"
+        self.web, self.ids = free_port(), {}
+        self.own, self.before = "POSTA_IMAGE" not in os.environ, dangling()
+        self.env = {**os.environ, "LAB_NET4": NET4, "LAB_NET6": NET6, "LAB_WEB": str(self.web), "COMPOSE_HTTP_TIMEOUT": str(UP_SECONDS)}
+        if self.own:
+            self.env |= {"POSTA_IMAGE": self.name, "BASE": self.name + "-base"}
+
+    def compose(self, *words, timeout=UP_SECONDS, check=True, **more):
+        r = subprocess.run([*compose_command(), "-p", self.name, "-f", str(COMPOSE), *words], env=self.env, capture_output=True, text=True,
+                           timeout=timeout, check=False, **more)
+        assert not check or r.returncode == 0, f"docker compose {' '.join(words)} said {r.returncode}:\n{r.stdout[-3000:]}{r.stderr[-3000:]}"
+        return r
+
+    # ---- life ----
+
+    def up(self):
+        if self.own:
+            self.build()
+        self.compose("up", "-d", "--no-build")
+        for box in ("dns", "webmail", *self.boxes()):
+            self.wait_healthy(box)
+        self.public.mkdir(exist_ok=True)
+        for name in ("ca.pem", "anchor.key"):
+            (self.public / name).write_text(self.run("client", ["cat", f"/lab/public/{name}"]).stdout)
+        return self
+
+    def build(self):
+        self.before = dangling()
+        subprocess.run([ROOT / "docker/base.sh", self.env["BASE"]], check=True, timeout=BUILD_SECONDS)
+        self.compose("build", timeout=BUILD_SECONDS)
+
+    def down(self):
+        for box in self.boxes():  # the orderly end of each
+            docker("stop", self.container(box))
+            code = self.inspect(box, "{{.State.ExitCode}}")
+            assert code == "0", f"{box} ended with {code}\n{self.log_of_box(box)}"
+        self.forget()
+
+    def forget(self):
+        self.compose("down", "-v", "-t", "5", "--remove-orphans", check=False)
+        if self.own:
+            subprocess.run(["docker", "rmi", "-f", *(self.name + i for i in (*IMAGES, "-base"))], capture_output=True, check=False)
+            subprocess.run(["docker", "rmi", "-f", *(dangling() - self.before)], capture_output=True, check=False)
+
+    # ---- boxes ----
+
+    def container(self, box):
+        """Its id, which stays over stop and start."""
+        if box not in self.ids:
+            out = docker("ps", "-a", "--no-trunc", "--filter", f"label=com.docker.compose.project={self.name}", "--format",
+                         '{{.ID}} {{.Label "com.docker.compose.service"}}')
+            self.ids = {service: i for i, service in map(str.split, out.splitlines())}
+        return self.ids[box]
+
+    def inspect(self, box, what):
+        return docker("inspect", "-f", what, self.container(box)).strip()
+
+    def wait_healthy(self, box):
+        until(lambda: self.inspect(box, "{{.State.Health.Status}}") == "healthy", lambda: f"{box} to be healthy\n{self.log_of_box(box)}")
+
+    def kill(self, box):
+        docker("kill", self.container(box))
+
+    def revive(self, box):
+        docker("start", self.container(box))
+
+    def stop(self, domain):
+        docker("stop", *(self.container(b) for b in reversed(BOXES[domain])))
+
+    def start(self, domain):
+        docker("start", *(self.container(b) for b in BOXES[domain]))
+        for box in BOXES[domain]:
+            self.wait_healthy(box)
+
+    # ---- use ----
+
+    def connect(self, domain, role, port, timeout=PATIENCE):
+        return socket.create_connection((f"{NET4}.{self.numbers[domain, role]}", port), timeout)
+
+    def run(self, box, argv, input=None, check=True):
+        r = subprocess.run(["docker", "exec", "-i", self.container(box), *argv], input=input or "", capture_output=True, text=True,
+                           timeout=PATIENCE * 2, check=False)
+        assert not check or r.returncode == 0, f"{argv} in {box} said {r.returncode}:\n{r.stdout}{r.stderr}"
+        return r
+
+    def posta(self, domain, *args, input=None, check=True):
+        return self.run("norte-queue" if domain == "norte" else domain, ["posta", *args], input, check)
+
+    def name_server(self):
+        return [f"@{NET4}.{self.numbers['dns', 'mx']}", "-p", "53"]
+
+    def where(self, domain, service):
+        role, port = SERVICES[service]
+        return f"{role}.{domain}.example", port
+
+    def at_client(self, name):
+        return f"/lab/public/{name}"
+
+    def log_of_box(self, box, *options):
+        r = subprocess.run(["docker", "logs", *options, self.container(box)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+        return r.stdout
+
+    def log_of(self, domain):
+        return "".join(self.log_of_box(b) for b in BOXES[domain])
+
+    def logs(self, lines=40):
+        return self.compose("logs", "--no-color", f"--tail={lines}", check=False).stdout
+
+    measures_memory = True
+
+    def memory(self):
+        """{box: KiB}: what is the container's own, without what the page cache could give back."""
+        used = {}
+        for box in ("dns", "webmail", "client", *self.boxes()):
+            pids = docker("top", self.container(box), "-o", "pid").split()[1:]
+            used[box] = sum(pss(int(p)) for p in pids)
+        return used
+
+    def image_sizes(self):
+        """{image: MB}"""
+        name = self.env["POSTA_IMAGE"]
+        out = docker("image", "inspect", "-f", "{{.Size}}", *(name + i for i in IMAGES))
+        return {name + i: int(n) / 1e6 for i, n in zip(IMAGES, out.split())}
+
+
+if __name__ == "__main__":
+    print(why_not(), end="")

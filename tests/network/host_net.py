@@ -20,7 +20,7 @@ import threading
 from lab import BOXES, DOMAINS, LAB, NORTE, PATIENCE, ROOT, SERVICES, USERS, Network, numbers
 
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-from posta import BUILD, NOBODY, alive, as_user, until  # noqa: E402
+from posta import BUILD, NOBODY, alive, as_user, free_port, until  # noqa: E402, F401
 
 NET4, NET6, LOOPBACK, LOOPBACK_PORTS = "172.30.25", "fd70:6f73:7461:25", "127.0.1", 2000
 CLIENT, CLONE_NEWNET = 5, 0x40000000
@@ -44,6 +44,15 @@ def children(pid):
     with contextlib.suppress(OSError):
         return [int(c) for t in os.listdir(f"/proc/{pid}/task") for c in open(f"/proc/{pid}/task/{t}/children", encoding="ascii").read().split()]
     return []
+
+
+def pss(pid):
+    """KiB: a process's proportional set size."""
+    with contextlib.suppress(OSError):
+        for line in open(f"/proc/{pid}/smaps_rollup", encoding="ascii"):
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    return 0
 
 
 class HostNetwork(Network):
@@ -288,10 +297,4 @@ class HostNetwork(Network):
 
     def memory(self):
         """{box: KiB of proportional set size}."""
-        def pss(pid):
-            with contextlib.suppress(OSError):
-                for line in open(f"/proc/{pid}/smaps_rollup", encoding="ascii"):
-                    if line.startswith("Pss:"):
-                        return int(line.split()[1])
-            return 0
         return {box: sum(pss(q) for q in (p.pid, *children(p.pid))) for box, p in self.processes.items()}
