@@ -19,7 +19,7 @@ PLACES = [(re.compile(pattern, re.M), to) for pattern, to in (
     (r"\b\d{10}\.\w+\.(mx\.\w+\.example)", r"NAME.\1"),  # of a letter in a Maildir
     (r"(,[SW]=)\d+\b", r"\1N"),
     (r",P=\d+\.(\d+)", r",P=N.\1"),
-    (r"(?i)^(\W*message-id: )<.*>", r"\1<MESSAGE-ID>"),
+    (r"(?i)^((S: )?\W*message-id: )<.*>", r"\1<MESSAGE-ID>"),
     (r"message-id=<[^>]*>", "message-id=<MESSAGE-ID>"),
     (r"={15}\d+==", "===BOUNDARY==="),
     (r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), {1,2}\d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d [-+]\d{4}( \(\w+\))?", "DATE"),
@@ -31,6 +31,8 @@ PLACES = [(re.compile(pattern, re.M), to) for pattern, to in (
     (r"(\+OK \d+ )\d{3,}$", r"\1N"),  # octets with a trace of varying length
     (r"(\+OK (maildrop has \d+ messages \()?)\d{3,} octets", r"\1N octets"),
     (r"(UIDVALIDITY|MAILBOXID) \(?\w+\)?", r"\1 NUMBER"),
+    (r"COPYUID \d+", "COPYUID NUMBER"),
+    (r"<<>> DiG \S+ <<>>", "<<>> DiG VERSION <<>>"),
     (r"(version=TLS\S+ cipher=)\S+ bits=\d+", r"\1CIPHER"),
     (r"(TLSv1\.3,? with cipher |using TLSv1\.3 with cipher )\S+ \(\S+ bits\)", r"\1CIPHER"),
     (r"cipher [-A-Z0-9_]{6,}:\d+", "cipher CIPHER"),
@@ -39,7 +41,7 @@ PLACES = [(re.compile(pattern, re.M), to) for pattern, to in (
     (r"\b(delays?)=[\d./]+", r"\1=TIME"),
     (r"\b\d+(\.\d+)? (ms|s|min)\b", "TIME"),
     (r"\bsize=\d+", "size=N"),
-    (r"\b\d+ bytes\b", "N bytes"),
+    (r"\b\d+ (bytes|B)\b", r"N \1"),
 )]
 
 
@@ -123,7 +125,11 @@ def dialogue(room, command, typed):
         def heard(lines):
             out.extend(line if re.match(r"(Trying|Connected to|Escape character|Connection closed) ?", line) else f"S: {line}".rstrip() for line in lines)
             return lines
-        heard(talk.hear())
+        starttls = re.search(r"-starttls (\w+)", command)
+        if starttls:  # openssl has heard the greeting
+            talk.protocol = starttls.group(1)
+        else:
+            heard(talk.hear())
         for n, line in enumerate(typed):
             out.append(f"C: {line}".rstrip())
             talk.say(line)
@@ -137,23 +143,27 @@ def dialogue(room, command, typed):
         talk.close()
 
 
+def commands(block):
+    """A block, cut into one list of lines for each command."""
+    out = []
+    for line in block:
+        if PROMPT.fullmatch(line) or not out:
+            out.append([])
+        out[-1].append(line)
+    return out
+
+
 def run_block(rooms, block):
-    """A block with its answers as they are now; `rooms`: {host: Room}, or {host: callable}."""
-    out, at = [], 0
-    while at < len(block):
-        prompt = PROMPT.fullmatch(block[at])
-        assert prompt, f"no command: {block[at]!r}"
+    """A block with its answers as they are now; `rooms`: {host: Room}."""
+    out = []
+    for first, *rest in commands(block):
+        prompt = PROMPT.fullmatch(first)
+        assert prompt, f"no command: {first!r}"
         room, command = rooms[prompt.group(1)], prompt.group(2)
-        typed, to = [], at + 1
-        while to < len(block) and not PROMPT.fullmatch(block[to]):
-            if block[to].startswith("C: ") or block[to] == "C:":
-                typed.append(block[to][3:])
-            to += 1
-        out.append(block[at])
+        typed = [line[3:] for line in rest if line.startswith("C: ") or line == "C:"]
         if typed:
             said = "\n".join(dialogue(room, command, typed))
         else:
             said = room.run(f"cd /tmp; {command}", status=None).rstrip("\n")
-        out += lines_of(steady(said))
-        at = to
+        out += [first, *lines_of(steady(said))]
     return out

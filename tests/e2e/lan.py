@@ -177,7 +177,7 @@ class Room:
 
     def __init__(self, lan, host, name, *names, trees=()):
         trees = [*trees, *(packages(*names) if names else [])]
-        self.lan, self.host = lan, host
+        self.lan, self.host, self.env = lan, host, {}
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="posta-room-"))
         self.shared = pathlib.Path(tempfile.mkdtemp(prefix="posta-room-"))
         os.chmod(self.shared, 0o1777)
@@ -203,7 +203,7 @@ class Room:
         """A program and its arguments, or one string for the shell; what it said, both ways mixed."""
         words = ["sh", "-c", command[0]] if len(command) == 1 else command
         r = subprocess.run(self.inside(*words), input=input, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=text, timeout=PATIENCE,
-                           env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb", **(env or {})},
+                           env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb", **self.env, **(env or {})},
                            stdin=None if input is not None else subprocess.DEVNULL, errors="replace" if text else None)
         assert status is None or r.returncode == status, f"{' '.join(map(str, command))} said {r.returncode}\n{r.stdout}"
         return r.stdout
@@ -226,6 +226,14 @@ class Room:
 
 
 # ---- posta on a host ----
+
+def complaints(room):
+    """What the sanitizers wrote in a room whose env is SANITIZED."""
+    return "\n".join(f.read_text(errors="replace")[:6000] for f in room.shared.glob("*san.*"))
+
+
+SANITIZED = {"ASAN_OPTIONS": "abort_on_error=1:log_path=/tmp/asan", "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:log_path=/tmp/ubsan"}
+
 
 def posta_tree(directory):
     """A tree for a Room, with posta as `ninja install` would put it: not set up."""

@@ -13,7 +13,7 @@ import pytest
 
 import lab
 from foreign import Courier, Postfix
-from lan import Lan, Names, Room, posta_tree
+from lan import SANITIZED, Lan, Names, Room, complaints, posta_tree
 from posta import ROOT, until
 
 DOCUMENT = ROOT / "docs/lab-comparison.md"
@@ -270,19 +270,9 @@ def fold(line):
                          tabsize=8) or [""]
 
 
-def blocks(lines):
-    """Commands with their answers."""
-    out = []
-    for line in lines:
-        if lab.PROMPT.fullmatch(line) or not out:
-            out.append([])
-        out[-1].append(line)
-    return out
-
-
 def side_by_side(left, right):
     rows = []
-    for a, b in itertools.zip_longest(blocks(left), blocks(right), fillvalue=[]):
+    for a, b in itertools.zip_longest(lab.commands(left), lab.commands(right), fillvalue=[]):
         a, b = ([piece for line in side for piece in fold(line)] for side in (a, b))
         rows += [f"{x:{COLUMN}} | {y}".rstrip() for x, y in itertools.zip_longest(a, b, fillvalue="")]
         rows.append(" " * COLUMN + " |")
@@ -343,12 +333,15 @@ def on_a_lan(directory, side):
         if side == "posta":
             (directory / "tree").mkdir()
             server = Room(lan, "server", "mx.lab.example", trees=[posta_tree(directory / "tree")])
+            server.env = SANITIZED
         else:
             server = Room(lan, "server", "mx.lab.example", "courier", "postfix")
             Postfix(server, "lab.example", master=SUBMISSION, start=False)
             server.write("/etc/postfix/sasl/smtpd.conf", SASL)
             Courier(server)
-        return play({"server": Terminal(server), "pupil": Terminal(pupil)}, side)
+        said = play({"server": Terminal(server), "pupil": Terminal(pupil)}, side)
+        assert not complaints(server)
+        return said
     finally:
         if names:
             names.close()
