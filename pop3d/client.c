@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum { MAILDROP_THREADS = 4, LETTER_THREADS = 2, LETTER_BATCH = 8, PATH_BYTES = 4096 };
+enum { STRANGER_READ_BYTES = 4096 }; /* at once, before the login: thousands may be here */
 
 enum task { TASK_OPEN, TASK_READ, TASK_REMOVE };
 
@@ -89,6 +90,7 @@ static void maildrop_opened(struct job *j)
 
     if (cl->result == 0) {
         cl->all->logins++;
+        conn_read_at_most(cl->conn, 0);
         pop3_answer_maildrop(cl->session, popbox_count(cl->box), cl->octets);
         return;
     }
@@ -256,6 +258,7 @@ static void *make(struct clients *cs, struct conn *c, bool tls)
     arena_init(&cl->arena);
     access_login_init(&cl->login, &cs->access, c, login_answered, cl);
     cs->n++;
+    conn_read_at_most(c, STRANGER_READ_BYTES);
     conn_deadline(c, (uint64_t)(tls ? cs->access.limits.handshake_seconds
                                     : cs->access.limits.command_seconds) *
                          1000);

@@ -241,6 +241,13 @@ static const struct command *find_command(struct str name)
     return NULL;
 }
 
+bool session_is_command(struct str line)
+{
+    struct str name;
+
+    return scan_until(&line, ' ', &name) && find_command(name);
+}
+
 static bool arguments_fit(const struct command *c, struct str arg)
 {
     if (arg.n == 0)

@@ -127,13 +127,14 @@ static void discard_begin(struct pop3_session *s)
     }
 }
 
-/* How much of a line is no secret: of AUTH the mechanism, whatever the client put behind it. */
+/* How much of a line is no secret: of AUTH the mechanism, whatever the client put behind it.
+ * What a stranger says that is no command may be a password typed in the wrong place. */
 static size_t shown_of(const struct pop3_session *s, struct str line)
 {
     static const struct str pass = STR_LIT("PASS "), auth = STR_LIT("AUTH ");
     size_t n = line.n;
 
-    if (s->in_exchange)
+    if (s->in_exchange || (s->state == AUTHORIZATION && !session_is_command(line)))
         return 0;
     if (str_starts_nocase(line, pass))
         return pass.n;

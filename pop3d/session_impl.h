@@ -65,6 +65,7 @@ void session_want_login(struct pop3_session *s, bool first, bool has_response);
 void session_want_entries(struct pop3_session *s, enum purpose purpose, uint32_t first,
                           uint32_t count);
 void session_run_command(struct pop3_session *s, struct str line);
+bool session_is_command(struct str line); /* whatever its arguments are */
 
 static inline bool session_is_marked(const struct pop3_session *s, uint32_t i)
 {

@@ -468,6 +468,7 @@ static void test_u19_transcript(void **state)
         {STR_LIT("AUTH PLAIN\r\n"),           STR_LIT("AUTH PLAIN\n")    },
         {STR_LIT("AGEAYg==\r\n"),             STR_LIT("***\n")           },
         {STR_LIT("NOOP\r\nNOOP\r\n"),         STR_LIT("NOOP\nNOOP\n")    },
+        {STR_LIT("alice secret\r\n"),         STR_LIT("***\n")           },
     };
     const struct pop3_request *r;
 
