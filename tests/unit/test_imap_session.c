@@ -1,5 +1,7 @@
 #include "tests/imap_world.h"
 
+#include "imapd/session_impl.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -522,6 +524,32 @@ static void idle(void **state)
            HELLO LOGGED_IN "+ idling\r\na OK IDLE has ended\r\n");
 }
 
+/* Ten thousand of them may idle: each has itself, and no block beside it. */
+static void i23_who_idles_holds_nothing(void **state)
+{
+    struct arena none;
+    struct talk t;
+
+    (void)state;
+    talk_begin(&t);
+    talk_start(&t);
+    talk_say(&t, STR(SELECT_IN "a FETCH 1:9 (UID FLAGS)\r\nb IDLE\r\n"), SIZE_MAX);
+    imap_notice(t.s);
+    talk_turn(&t);
+    assert_true(imap_idling(t.s));
+    imap_rest(t.s);
+    assert_int_equal(t.s->frame.in.cap, 0);
+    assert_int_equal(t.s->frame.command.cap, 0);
+    assert_int_equal(t.s->out.cap, 0);
+    assert_int_equal(t.s->heard.cap, 0);
+    assert_int_equal(t.s->secret.cap, 0);
+    arena_init(&none);
+    assert_memory_equal(&t.s->arena, &none, sizeof(none));
+    talk_say(&t, STR("DONE\r\nc NOOP\r\n"), 1);
+    assert_int_equal(t.last, IMAP_WANT_INPUT);
+    talk_end(&t);
+}
+
 static void i23_idle_without_done(void **state)
 {
     struct talk t;
@@ -797,6 +825,7 @@ int main(void)
         cmocka_unit_test(append_fails_on_the_way),
         cmocka_unit_test(what_is_appended_arrives),
         cmocka_unit_test(idle),
+        cmocka_unit_test(i23_who_idles_holds_nothing),
         cmocka_unit_test(i23_idle_without_done),
         cmocka_unit_test(the_mailbox_is_taken_away),
         cmocka_unit_test(condstore),
