@@ -22,8 +22,9 @@
 #include "imapd/work.h"
 
 enum {
-    IMAP_OUTPUT_BYTES = 262144,        /* unsent; above it no more is asked for (I22) */
-    IMAP_STRANGER_OUTPUT_BYTES = 8192, /* before the login */
+    IMAP_OUTPUT_BYTES = 262144,                /* unsent; above it no more is asked for (I22) */
+    IMAP_ANSWER_BYTES = 2 * IMAP_OUTPUT_BYTES, /* the same in the middle of a command */
+    IMAP_STRANGER_OUTPUT_BYTES = 8192,         /* before the login */
     IMAP_AUTH_LINE_BYTES = 12288,
 };
 
