@@ -68,6 +68,7 @@ static struct fetch *begin(struct step *s)
         f->needs_file |= section_want(&f->items[i]) != WANT_HEADER;
         f->marks |= !f->items[i].peek && f->items[i].what != FETCH_RFC822_HEADER;
     }
+    f->want |= f->needs_file ? WANT_FILE : 0U;
     f->marks = f->marks && !s->w->read_only;
     letter_init(&f->letter);
     s->run->state = f;

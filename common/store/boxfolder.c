@@ -193,7 +193,7 @@ int boxfolder_dir(struct mailboxes *all, struct str maildir, struct str name, st
     return r;
 }
 
-int boxfolder_open(struct mailboxes *all, struct index *x, struct str maildir, struct str name,
+int boxfolder_find(struct mailboxes *all, struct index *x, struct str maildir, struct str name,
                    struct boxfolder *out, struct err *err)
 {
     struct boxfolder f = {.all = all, .x = x, .new_fd = -1, .cur_fd = -1};
@@ -204,13 +204,18 @@ int boxfolder_open(struct mailboxes *all, struct index *x, struct str maildir, s
     f.maildir = text_of(maildir);
     f.name = text_of(name);
     arena_init(&f.text);
-    int r = boxfolder_load(&f, err);
-    if (r < 0) {
-        boxfolder_close(&f);
-        return r;
-    }
     *out = f;
     return 0;
+}
+
+int boxfolder_open(struct mailboxes *all, struct index *x, struct str maildir, struct str name,
+                   struct boxfolder *out, struct err *err)
+{
+    int r = boxfolder_find(all, x, maildir, name, out, err);
+
+    if (r == 0 && (r = boxfolder_load(out, err)) < 0)
+        boxfolder_close(out);
+    return r;
 }
 
 void boxfolder_close(struct boxfolder *f)

@@ -106,6 +106,7 @@ static const struct db_schema schema = {
     "internaldate, savedate, emailid"
 #define SCAN_COLUMNS \
     "m.id, m.modseq, m.flags, m.keywords, m.size, m.vsize, m.crlf, m.internaldate"
+#define SCAN_FILE    ", m.uniq, m.rest, m.form"
 #define SCAN_HEADER  ", h.fields"
 #define SCAN_SUMMARY ", s.envelope, s.bodystructure, s.parts"
 #define JOIN_HEADER  " LEFT JOIN header h ON h.id = m.id"
@@ -186,6 +187,7 @@ static const char *const sql[INDEX_STATEMENTS] = {
     [SQL_EXPUNGED_NTH] = "SELECT modseq FROM expunged WHERE folder = ?1 ORDER BY modseq"
                          " LIMIT 1 OFFSET ?2",
     [SQL_EXPUNGED_FORGET] = "DELETE FROM expunged WHERE folder = ?1 AND modseq <= ?2",
+    [SQL_SCAN_FILE] = "SELECT " SCAN_COLUMNS SCAN_FILE " FROM message m" SCAN_ALL,
     [SQL_SCAN] = "SELECT " SCAN_COLUMNS " FROM message m" SCAN_ALL,
     [SQL_SCAN_HEADER] =
         "SELECT " SCAN_COLUMNS SCAN_HEADER " FROM message m" JOIN_HEADER SCAN_ALL,

@@ -49,6 +49,7 @@ enum index_sql {
     SQL_EXPUNGED_SINCE,
     SQL_EXPUNGED_NTH,
     SQL_EXPUNGED_FORGET,
+    SQL_SCAN_FILE,    /* rows, with what is in names; */
     SQL_SCAN,         /* rows, */
     SQL_SCAN_HEADER,  /* with the kept header, */
     SQL_SCAN_SUMMARY, /* envelope and structure, */

@@ -216,7 +216,7 @@ static int begin_once(struct mailbox *b, struct err *err)
 
     if (r < 0)
         return r;
-    r = boxfolder_open(b->all, b->x, str_c(b->maildir), str_c(b->folder), &b->here, err);
+    r = boxfolder_find(b->all, b->x, str_c(b->maildir), str_c(b->folder), &b->here, err);
     if (r == E_NOT_FOUND)
         return folder_gone(b, err);
     if (r == 0 && (r = begin_rounds(b, err)) < 0)

@@ -96,6 +96,7 @@ enum {
     WANT_BODYSTRUCTURE = 16,
     WANT_PARTS = 32, /* structure_pack()'s                                         */
     WANT_IDS = 64,   /* emailid, savedate */
+    WANT_FILE = 128, /* mailbox_letter() will follow: it is quicker then */
 };
 
 /* One letter. Strings live until the next mailbox_next(). What was wanted and cannot be had

@@ -49,8 +49,10 @@ static int open_elsewhere(struct mailbox *b, uint32_t uid, struct arena *a,
 int mailbox_open_uid(struct mailbox *b, uint32_t uid, struct arena *a, struct letter_row *l,
                      struct err *err)
 {
-    int r = boxfolder_letter(&b->here, uid, a, l, err), fd;
+    int fd, r = 0;
 
+    if (!mailbox_scan_letter(b, uid, l))
+        r = boxfolder_letter(&b->here, uid, a, l, err);
     if (r < 0)
         return r;
     fd = boxfolder_open_letter(&b->here, l, err);

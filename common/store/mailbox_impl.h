@@ -104,6 +104,9 @@ bool boxfolder_path(struct buf *out, struct str maildir, struct str name);
  * yet. In any transaction. */
 int boxfolder_open(struct mailboxes *all, struct index *x, struct str maildir, struct str name,
                    struct boxfolder *out, struct err *err);
+/* The same without the row, for who calls boxfolder_load() when the transaction has begun. */
+int boxfolder_find(struct mailboxes *all, struct index *x, struct str maildir, struct str name,
+                   struct boxfolder *out, struct err *err);
 /* The same for a second folder in the transaction of `b` (MAILBOX_WRITE), taken in too. */
 int boxfolder_join(struct mailbox *b, struct str name, struct boxfolder **out, struct err *err);
 void boxfolder_close(struct boxfolder *f);
@@ -244,7 +247,12 @@ int mailbox_refresh(struct mailbox *b, struct err *err);
  * where it was. */
 void mailbox_scan_pause(struct mailbox *b);
 
-/* mailbox_file.c: the file of a UID, wherever it is by now; *l lives as long as `a`. */
+/* mailbox_rows.c: what the scan says of the letter it stands on, with its name, where WANT_FILE
+ * asked for that; strings live until the scan goes on. */
+bool mailbox_scan_letter(const struct mailbox *b, uint32_t uid, struct letter_row *l);
+
+/* mailbox_file.c: the file of a UID, wherever it is by now; *l lives as long as `a` and until
+ * the scan goes on. */
 int mailbox_open_uid(struct mailbox *b, uint32_t uid, struct arena *a, struct letter_row *l,
                      struct err *err);
 

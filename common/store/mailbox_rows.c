@@ -37,7 +37,7 @@ static enum index_sql statement_for(const struct mailbox *b, unsigned want, uint
         which += SQL_SCAN_HEADER - SQL_SCAN;
     if (wants_summary(want))
         which += SQL_SCAN_SUMMARY - SQL_SCAN;
-    return which;
+    return which == SQL_SCAN && (want & WANT_FILE) ? SQL_SCAN_FILE : which;
 }
 
 int mailbox_scan(struct mailbox *b, const struct uidset *uids, uint64_t since, unsigned want,
@@ -188,6 +188,29 @@ static unsigned read_row(const struct mailbox *b, const struct mailbox_scan *sc,
         m->parts = db_str(s, at + 2);
     }
     return missing & sc->want;
+}
+
+bool mailbox_scan_letter(const struct mailbox *b, uint32_t uid, struct letter_row *l)
+{
+    const struct mailbox_scan *sc = b->scan;
+
+    if (!sc || !sc->s || sc->sql != SQL_SCAN_FILE || sc->next != uid + 1)
+        return false;
+    *l = (struct letter_row){.uid = uid,
+                             .unique = db_str(sc->s, FIRST_BLOB),
+                             .form = (unsigned)db_int(sc->s, FIRST_BLOB + 2),
+                             .modseq = (uint64_t)db_int(sc->s, 1),
+                             .flags = (uint32_t)db_int(sc->s, 2),
+                             .keywords = (uint32_t)db_int(sc->s, 3),
+                             .size = (uint64_t)db_int(sc->s, 4),
+                             .vsize = (uint64_t)db_int(sc->s, 5),
+                             .has_vsize = !db_is_null(sc->s, 5),
+                             .crlf = db_int(sc->s, 6) != 0,
+                             .internaldate = LETTER_NO_TIME,
+                             .savedate = LETTER_NO_TIME};
+    if (!db_is_null(sc->s, FIRST_BLOB + 1))
+        l->rest = db_str(sc->s, FIRST_BLOB + 1);
+    return true;
 }
 
 /* Its own where it has one; else from the part of the name that never changes. */
