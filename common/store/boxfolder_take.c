@@ -35,6 +35,8 @@
 
 enum {
     TAKE_PASSES = 4,
+    TAKE_AHEAD = 8, /* rows */
+    NAME_USUAL_BYTES = 64,
     TAKE_UID_LEAP = 1 << 20, /* a P= farther above the mark was never given by us */
 };
 
@@ -47,7 +49,7 @@ struct known {
 
 /* A name that is not just as a row has it. */
 struct found {
-    const char *name;
+    struct letter_row *row; /* as the name says; its unique part is where the name begins */
     uint64_t time;
     uint32_t uid; /* in its P=, where that counts */
     uint8_t length;
@@ -213,16 +215,18 @@ static void add_found(struct take *t, struct found_list *list, struct str name, 
 
     if (!name_parse(name, &n))
         return;
-    append(list, &(struct found){.name = arena_dup(&t->names, name).p,
+    struct letter_row *row = ARENA_NEW(&t->names, struct letter_row);
+    letter_of_name(row, arena_dup(&t->names, name), &n, t->f->row.uidvalidity);
+    append(list, &(struct found){.row = row,
                                  .time = name_time(&n),
-                                 .uid = name_uid(&n, t->f->row.uidvalidity),
+                                 .uid = row->uid,
                                  .length = (uint8_t)name.n,
                                  .in_new = in_new});
 }
 
 static struct str found_name(const struct found *found)
 {
-    return (struct str){found->name, found->length};
+    return (struct str){found->row->unique.p, found->length};
 }
 
 static int list_cur(struct take *t, int fd, struct err *err)
@@ -323,19 +327,11 @@ static int size_of_file(const struct take *t, const struct found *found, struct 
         return dir;
     if (l->form & FORM_SIZE)
         return 0;
-    if (fstatat(dir, found->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(dir, found_name(found).p, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? E_NOT_FOUND
                                : err_os(err, "look at a letter of %s", t->f->name);
     l->size = (uint64_t)st.st_size;
     return 0;
-}
-
-static void row_of_found(const struct take *t, const struct found *found, struct letter_row *l)
-{
-    struct name n;
-
-    name_parse(found_name(found), &n);
-    letter_of_name(l, found_name(found), &n, t->f->row.uidvalidity);
 }
 
 /* The row's letter now stands there under another name. */
@@ -383,10 +379,9 @@ static bool was_given(const struct take *t, uint32_t uid, uint32_t uidnext)
 
 static int insert_found(struct take *t, const struct found *found, struct err *err)
 {
-    struct letter_row l;
-
-    row_of_found(t, found, &l);
+    struct letter_row l = *found->row;
     int r = size_of_file(t, found, &l, err);
+
     if (r == E_NOT_FOUND)
         return 0;
     if (r == 0)
@@ -422,17 +417,24 @@ static void sort(struct found_list *list, int (*compare)(const void *, const voi
 static int by_its_uid(struct take *t, const struct found *found, struct err *err)
 {
     struct known *k = known_by_uid(t, found->uid);
-    struct letter_row l;
 
-    if (!k)
-        return 0;
-    row_of_found(t, found, &l);
-    if (k->unique != hash_of(t, l.unique))
+    if (!k || k->unique != hash_of(t, found->row->unique))
         return 0;
     if (k->seen && !has_moved(t, k)) /* a copy, or renamed there and back again */
         return t->unsure;
-    int r = follow(t, k, &l, err);
+    int r = follow(t, k, found->row, err);
     return r < 0 ? r : 1;
+}
+
+/* In the order of UIDs the rows lie anywhere: to wait for each would cost more than its insert.
+ */
+static void fetch_ahead(const struct found_list *list, size_t i)
+{
+    const char *row =
+        i + TAKE_AHEAD < list->n ? (const char *)list->p[i + TAKE_AHEAD].row : NULL;
+
+    for (size_t at = 0; row && at < sizeof(struct letter_row) + NAME_USUAL_BYTES; at += 64)
+        __builtin_prefetch(row + at);
 }
 
 /* Those whose P= counts; the rest becomes fresh. */
@@ -444,6 +446,8 @@ static int take_others(struct take *t, struct err *err)
     sort(&t->others, by_uid);
     for (size_t i = 0; i < t->others.n; i++) {
         const struct found *found = &t->others.p[i];
+
+        fetch_ahead(&t->others, i);
         int r = found->uid ? by_its_uid(t, found, err) : 0;
 
         if (r < 0)
@@ -474,19 +478,20 @@ static int name_it(struct take *t, const struct found *found, struct letter_row 
 
     if (cur < 0)
         return cur;
-    row_of_found(t, found, l);
+    *l = *found->row;
     r = size_of_file(t, found, l, err);
     if (r == 0)
         r = letter_set_uid(l, uid, f->row.uidvalidity, room, err);
     if (r < 0)
         return r == E_NOT_FOUND ? 0 : r;
     letter_name(name, l, f->row.uidvalidity);
-    if (strcmp(name, found->name) == 0 && !found->in_new)
+    if (str_eq(str_c(name), found_name(found)) && !found->in_new)
         return 1;
+    const char *old = found_name(found).p;
     int from = found->in_new ? f->new_fd : cur;
-    r = renameat2(from, found->name, cur, name, RENAME_NOREPLACE);
+    r = renameat2(from, old, cur, name, RENAME_NOREPLACE);
     if (r < 0 && (errno == EINVAL || errno == ENOSYS)) /* a file system that cannot */
-        r = renameat(from, found->name, cur, name);
+        r = renameat(from, old, cur, name);
     if (r < 0 && (errno == ENOENT || errno == EEXIST))
         return 0;
     if (r < 0)
@@ -533,10 +538,7 @@ static void find_orphans(struct take *t, struct orphans *o)
 static struct known *orphan_of(const struct take *t, const struct orphans *o,
                                const struct found *found)
 {
-    struct name n;
-
-    name_parse(found_name(found), &n);
-    struct orphan key = {.unique = hash_of(t, n.unique)};
+    struct orphan key = {.unique = hash_of(t, found->row->unique)};
     struct orphan *at = o->n ? bsearch(&key, o->p, o->n, sizeof(*o->p), by_unique) : NULL;
     return at && !at->row->seen ? at->row : NULL;
 }

@@ -4,7 +4,7 @@
 
 static bool is_control(char c)
 {
-    return (unsigned char)c < 0x20 || c == 0x7f;
+    return ((unsigned char)c < 0x20) | (c == 0x7f);
 }
 
 static bool may_be_letter(struct str s)
@@ -13,10 +13,10 @@ static bool may_be_letter(struct str s)
         return false;
     if (str_find(s, ':') > NAME_BYTES - NAME_INFO_BYTES)
         return false;
-    for (size_t i = 0; i < s.n; i++)
-        if (is_control(s.p[i]) || s.p[i] == '/')
-            return false;
-    return true;
+    bool bad = false;
+    for (size_t i = 0; i < s.n; i++) /* to the end: so the compiler looks at many at once */
+        bad |= is_control(s.p[i]) | (s.p[i] == '/');
+    return !bad;
 }
 
 /* "," ( "S" / "W" ) "=" 1*DIGIT */
