@@ -182,7 +182,7 @@ class Room:
         self.shared = pathlib.Path(tempfile.mkdtemp(prefix="posta-room-"))
         os.chmod(self.shared, 0o1777)
         with lan.at(host):
-            self.process = subprocess.Popen(["unshare", "-m", "-p", "-u", "--fork", "--kill-child", "sh", "-c", ROOM, "room", self.dir, name, *trees],
+            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", "-m", "-p", "-u", "--fork", "--kill-child", "sh", "-c", ROOM, "room", self.dir, name, *trees],
                                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": str(self.shared)})
         said = self.process.stdout.readline()

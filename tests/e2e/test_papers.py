@@ -28,8 +28,11 @@ class World:
         try:
             self.names = Names(self.lan, directory / "names", ZONES)
             self.room = Room(self.lan, "pupil", "pupil.example")
-            for host, lab, users in (("norte", CLEAR + " any_sender = true", ("alice",)), ("sur", "", ("bob",)), ("este", "", ("carol",))):
-                self.towns[host] = Town(self.lan, host, directory / host, {"lab": lab}).make(users).start()
+            (directory / "password").write_text("secret-bob\n")
+            smart = f'relay = "mx.sur.example:587" relay_user = "bob@sur.example" relay_password_file = "{directory}/password" relay_tls = "must"'
+            for host, sections, users in (("norte", {"lab": CLEAR + " any_sender = true"}, ("alice",)), ("sur", {}, ("bob",)),
+                                          ("este", {"mta": smart}, ("carol",))):
+                self.towns[host] = Town(self.lan, host, directory / host, sections).make(users).start()
         except BaseException:
             self.close()
             raise
@@ -150,3 +153,15 @@ def test_swaks_with_authentication_over_two_systems(world, mechanism):
     assert len(trace) == 2
     assert step("mx.norte.example", "192.0.2.10", "mx.sur.example", "ESMTPS", r"\S+", "bob@sur.example").match(trace[0]), trace[0]
     assert step("pupil.example", "192.0.2.100", "mx.norte.example", "ESMTPSA", number, "bob@sur.example").match(trace[1]), trace[1]
+
+
+# ---- paper 3: the smart host (the whole of it is in test_papers_lab.py) ----
+
+def test_a_posta_behind_a_smart_host_that_demands_a_login(world):
+    """este gives all that is not its own to sur, logged in as bob; sur finds alice's server."""
+    world.este.cli("sendmail", "-i", "-f", "bob@sur.example", "alice@norte.example", input="Subject: paper-3\n\nBy way of sur.\n")
+    trace = received(world.letter(world.norte, "alice", b"Subject: paper-3\n"))
+    assert len(trace) == 3
+    assert step("mx.sur.example", "192.0.2.20", "mx.norte.example", "ESMTPS", r"\S+", "alice@norte.example").match(trace[0]), trace[0]
+    assert step("mx.este.example", "192.0.2.30", "mx.sur.example", "ESMTPSA", r"\S+", "alice@norte.example").match(trace[1]), trace[1]
+    world.este.drained()
