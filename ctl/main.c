@@ -2,6 +2,7 @@
  * posta - the command line: one row a command, and nothing known about it elsewhere.
  */
 #include "ctl/accounts.h"
+#include "ctl/explain.h"
 #include "ctl/init.h"
 #include "ctl/output.h"
 #include "ctl/probe.h"
@@ -67,6 +68,9 @@ static const struct command commands[] = {
      "server's greeting, TLS and certificate, login, MAIL, RCPT. Exit status 0: it would be taken,\n"
      "1: it would come back, 75: it would wait.",
      probe_options, 1, 1, probe_run},
+    {"explain", "CODE … | LINE", "what an answer of a mail server means, and what to do",
+     "CODE: 450, 4.7.1, or a word of IMAP or POP3 such as TRYCREATE; or a whole line, of whatever\n"
+     "server, report or log: the codes are found in it.", NULL, 1, CLI_MANY, explain_run},
     {"sendmail", "[-t] [-i] [-f SENDER] [-F NAME] [-bs | -bp] [RECIPIENT …]",
      "hand in a letter from standard input, as sendmail(8) does",
      "Also when posta is called as sendmail, mailq or newaliases. -t takes the recipients from\n"

@@ -1,5 +1,6 @@
-"""`posta queue list`: what letters wait for, in words; which are shown; how it looks on a terminal."""
+"""`posta queue list`: what letters wait for, in words; which are shown; how it looks on a terminal. `posta explain`."""
 import fcntl
+import json
 import os
 import pty
 import re
@@ -111,3 +112,31 @@ def test_it_fits_the_terminal(house, columns, sum):
     assert "\x1b[" in shown and max(len(line) for line in lines) <= columns, lines
     text = re.sub(r"\s+", " ", " ".join(lines))
     assert "trouble that this may mean to you" in text, "nothing is left out"
+
+
+# ---- explain ----
+
+def explain(posta, *words):
+    return json.loads(posta.cli("explain", *words, "--json").stdout)
+
+
+def test_codes_are_explained(house):
+    told = explain(house, "450", "4.7.1")
+    assert [c["code"] for c in told["codes"]] == ["450", "4.7.1"] and told["codes"][1]["where"] == "RFC 3463 3.8"
+    assert told["next"].startswith("Not now")
+    line = "550-5.7.26 Your email has been blocked because the sender is unauthenticated. - gsmtp"
+    told = explain(house, line)
+    assert [c["where"] for c in told["codes"]] == ["RFC 5321 4.2.3", "RFC 7372 3.4"] and told["what"] and told["advice"] and told["next"].startswith("No")
+    shown = house.cli("explain", line).stdout
+    assert shown.startswith("550 ") and "What to do" in shown and "(RFC 7372 3.4)" in shown
+    assert "tries again" in house.cli("explain", "451 4.7.500 Server busy. Please try again later from [192.0.2.1]").stdout
+    assert "x.7 " in house.cli("explain", "4.7.500").stdout
+    assert "CREATE would make it (RFC 3501 7.1)" in house.cli("explain", "a1", "NO", "[TRYCREATE]", "no").stdout
+    assert "another session" in house.cli("explain", "--", "-ERR [IN-USE] locked").stdout
+    assert "nothing has to be done" in house.cli("explain", "250").stdout
+    r = house.cli("explain", "hello there", check=False)
+    assert r.returncode == 1 and "no code" in r.stderr and not r.stdout
+
+
+def test_a_waiting_letters_words_are_explained(house):
+    assert explain(house, recipients(house, "--to", "x@a.test")[0]["reply"])["codes"][0]["code"] == "450"
