@@ -168,17 +168,15 @@ static void tell_entries(struct client *cl)
 /* Told once a session (X32): it is sent as it is. */
 static void check_letter(struct client *cl)
 {
-    uint64_t wire = lines_wire_octets(&cl->lines);
-    struct str uidl;
-
-    if (!popbox_found_damaged(cl->box, cl->letter, wire))
+    if (!popbox_found_damaged(cl->box, cl->letter, &cl->lines))
         return;
-    uidl = popbox_uidl(cl->box, cl->letter);
+    struct str uidl = popbox_uidl(cl->box, cl->letter);
     cl->all->damaged++;
     log_event(LOG_ERROR, NULL, "damaged",
-              "user=%.*s %s uidl=%.*s: the file has %llu octets on the wire and is not what "
-              "its name says; it is sent as it is",
-              STR_ARGS(cl->user), cl->maildir, STR_ARGS(uidl), (unsigned long long)wire);
+              "user=%.*s %s uidl=%.*s: the file has %llu octets and is not what its name says; "
+              "it is sent as it is",
+              STR_ARGS(cl->user), cl->maildir, STR_ARGS(uidl),
+              (unsigned long long)cl->lines.octets);
 }
 
 static void give_piece(struct client *cl, struct str piece, bool last)

@@ -231,6 +231,7 @@ int digest_read(struct digest *d, int fd, uint64_t size, bool all, struct err *e
     }
     d->vsize = lines_wire_octets(&lines);
     d->crlf = lines.crlf;
+    d->lines = lines;
     if (r == 0 && all &&
         (buf_failed(&d->envelope) || buf_failed(&d->bodystructure) || buf_failed(&d->parts)))
         r = err_set(err, E_LIMIT, "the structure of a letter is too large");

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "store/lines.h"
 
 enum {
     DIGEST_WHOLE_BYTES = 256 * 1024, /* read at once; longer letters in pieces of this */
@@ -24,6 +25,7 @@ struct digest {
     struct buf envelope, bodystructure, parts;
     uint64_t vsize;
     bool crlf;
+    struct lines_count lines;
     char *block;
     struct arena scratch;
 };

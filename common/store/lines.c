@@ -64,3 +64,8 @@ uint64_t lines_wire_octets(const struct lines_count *c)
 {
     return c->octets + (c->crlf ? c->bare_lf : c->lf);
 }
+
+bool lines_may_be(const struct lines_count *c, uint64_t vsize)
+{
+    return vsize >= c->octets && vsize <= lines_wire_octets(c);
+}

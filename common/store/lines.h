@@ -22,4 +22,8 @@ void lines_add(struct lines_count *c, struct str s);
 /* Octets with every line end as CRLF: a CRLF file keeps its own. */
 uint64_t lines_wire_octets(const struct lines_count *c);
 
+/* Could this be what W= says of the letter? Others add nothing for an LF behind a CR, also
+ * where the first line ends in LF. */
+bool lines_may_be(const struct lines_count *c, uint64_t vsize);
+
 #endif

@@ -22,7 +22,7 @@ enum {
 struct kept_letter {
     uint32_t uid;
     bool measured, dated, digested, headed, crlf; /* headed: of the text the header alone */
-    bool damaged;
+    bool other, damaged; /* than its row says; and no other way of counting explains it */
     uint64_t size, vsize;
     int64_t internaldate;
     size_t at; /* in text: header, envelope, bodystructure, parts, one behind the other */
@@ -173,6 +173,11 @@ static int read_head(struct mailbox *b, int fd, struct message *m, struct err *e
  * that was cut has other ones, one that was zeroed or overwritten no such line ends. */
 static bool is_damaged(const struct letter_row *l, const struct digest *d, uint64_t size)
 {
+    return l->size != size || (l->has_vsize && !lines_may_be(&d->lines, l->vsize));
+}
+
+static bool is_other(const struct letter_row *l, const struct digest *d, uint64_t size)
+{
     return l->size != size || (l->has_vsize && l->vsize != d->vsize);
 }
 
@@ -194,8 +199,9 @@ static int read_file(struct mailbox *b, int fd, const struct letter_row *l, stru
     k->internaldate = mtime_of(&st);
     k->dated = true;
     k->size = (uint64_t)st.st_size;
+    k->other = is_other(l, &kept->digest, k->size);
     k->damaged = is_damaged(l, &kept->digest, k->size);
-    if (k->damaged || (missing & WANT_SIZE)) {
+    if (k->other || (missing & WANT_SIZE)) {
         m->size = k->size;
         m->vsize = kept->digest.vsize;
         m->crlf = kept->digest.crlf;
@@ -254,7 +260,7 @@ static int put_truth(struct mailbox *b, const struct kept_letter *k)
     bool corrected;
     int r = boxfolder_correct(&b->here, &l, &corrected, NULL);
 
-    if (r < 0 || !corrected)
+    if (r < 0 || !corrected || !k->damaged)
         return r == E_NOT_FOUND ? 0 : r;
     mailboxes_found_damage(b->all);
     log_event(LOG_ERROR, NULL, "damaged",
@@ -332,7 +338,7 @@ static int put_all(struct mailbox *b)
         const struct kept_letter *k = &b->kept->letters[i];
         int64_t id = letter_id(b->here.row.id, k->uid);
 
-        if (k->damaged)
+        if (k->other)
             r = put_truth(b, k);
         if (r == 0 && (k->headed || k->digested))
             r = put_header(b, id, k);

@@ -198,11 +198,21 @@ int popbox_read(struct popbox *b, uint32_t i, bool *crlf, struct err *err)
     return fd;
 }
 
-bool popbox_found_damaged(struct popbox *b, uint32_t i, uint64_t wire)
+static bool has_size(const struct popbox *b, const struct letter *l, uint64_t octets)
+{
+    char text[NAME_BYTES + 1];
+    struct name n;
+
+    boxnames_get(&b->list.names, l->name, text);
+    return !name_parse(str_c(text), &n) || !n.has_size || n.size == octets;
+}
+
+bool popbox_found_damaged(struct popbox *b, uint32_t i, const struct lines_count *read)
 {
     struct letter *l = &b->list.letters[i];
 
-    if (wire == letter_vsize(l) || (l->flags & LETTER_DAMAGED))
+    if ((l->flags & LETTER_DAMAGED) ||
+        (has_size(b, l, read->octets) && lines_may_be(read, letter_vsize(l))))
         return false;
     l->flags |= LETTER_DAMAGED;
     return true;

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "store/lines.h"
 
 struct popbox;
 
@@ -30,9 +31,8 @@ popbox_uidl(struct popbox *b,
 /* An fd on the letter (LF line ends unless *crlf), yours to close; E_NOT_FOUND when it has gone
  * meanwhile. */
 int popbox_read(struct popbox *b, uint32_t i, bool *crlf, struct err *err);
-/* All of the letter was read, `wire` octets: true the first time that is not what its name says
- * (X32). */
-bool popbox_found_damaged(struct popbox *b, uint32_t i, uint64_t wire);
+/* All of the letter was read: true the first time it is not what its name says (X32). */
+bool popbox_found_damaged(struct popbox *b, uint32_t i, const struct lines_count *read);
 /* Removes those marked; durable when it returns 0. Letters that have already gone count as
  * removed. */
 int popbox_remove(struct popbox *b, const bool *marked, struct err *err);

@@ -1014,6 +1014,26 @@ static void damaged_letters(void **state)
     uidset_done(&all);
 }
 
+/* Line ends of both kinds, counted as others do: the row has our count, and nothing is wrong.
+ */
+static void counted_by_others(void **state)
+{
+    struct fixture *f = *state;
+    struct message m;
+
+    put(f, "new/1.x.host,S=18,W=20", "Subject: x\n\nx\r\ny\r\n");
+    put(f, "new/2.x.host,S=18,W=23", "Subject: x\n\nx\r\ny\r\n");
+    begin(f, MAILBOX_READ);
+    assert_int_equal(mailbox_scan(f->b, NULL, 0, WANT_ENVELOPE, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(mailbox_next(f->b, &m, NULL), 1);
+        assert_int_equal(m.vsize, 22);
+    }
+    mailbox_scan_end(f->b);
+    end(f);
+    assert_int_equal(mailboxes_damaged(f->all), 1); /* the second one's is no count at all */
+}
+
 /* Between opening a folder and looking at it somebody deletes it. */
 static void deleted_under_our_hands(void **state)
 {
@@ -1212,6 +1232,7 @@ int main(void)
         T(stores_where_others_rename),
         T(expunges),
         T(damaged_letters),
+        T(counted_by_others),
         T(deleted_under_our_hands),
         T(expunged_long_ago),
         T(i32_no_uids_left),
