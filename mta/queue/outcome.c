@@ -438,9 +438,10 @@ static void report_late(struct service *s, struct queue_letter *l)
 {
     uint64_t now_ms = clock_wall_ms();
     uint64_t patience = s->schedule.late_ms + OUTCOME_GATHER_MS;
-    bool all_waited = now_ms > l->env.arrived_ms + patience;
+    bool more_come = l->ntrying || l->ndue; /* soon: their words are fresher then */
 
-    if (s->schedule.late_ms == 0 || l->nopen == 0 || (l->ntrying && !all_waited))
+    if (s->schedule.late_ms == 0 || l->nopen == 0 ||
+        (more_come && now_ms < l->env.arrived_ms + patience))
         return;
     while (report_some_late(s, l, now_ms))
         ;
@@ -448,9 +449,13 @@ static void report_late(struct service *s, struct queue_letter *l)
 
 void outcome_end(struct outcome *o)
 {
+    bool over;
+
     report_ended(o, &o->failed, DSN_FAILED);
     report_ended(o, &o->done, DSN_DELIVERED);
-    report_late(o->service, o->letter);
-    if (o->settle)
+    over = o->settle && is_over(o->letter);
+    if (o->settle) /* before the marks of who is late: it knows nothing of them */
         submit(o->service, o->letter, o->settle);
+    if (!over)
+        report_late(o->service, o->letter);
 }

@@ -9,7 +9,7 @@
  *                        mark and the report are one commit
  *
  * Reports are gathered by letter: one for those who fail in one try, one for those who are
- * late when nobody of the letter is being tried, or some minutes after the first of them.
+ * late when nobody of the letter is being tried or due, or OUTCOME_GATHER_MS later.
  *
  * A report of failures that cannot be written has its recipients tried again; one of a delay
  * comes with a later try; one of success is given up, since the letter is where it should be.

@@ -10,6 +10,7 @@ import pytest
 
 from posta import DOMAIN, PASSWORD, until
 from smtp_liar import Liar
+from test_queue import Unix
 from test_send import house_with
 
 ALICE, BOB = f"alice@{DOMAIN}", f"bob@{DOMAIN}"
@@ -18,12 +19,26 @@ OF_MESSAGE = ["Original-Envelope-Id", "Reporting-MTA", "X-Posta-Queue-Id", "Arri
 OF_RECIPIENT = ["Original-Recipient", "Final-Recipient", "Action", "Status", "Remote-MTA", "Diagnostic-Code", "Last-Attempt-Date", "Will-Retry-Until"]
 
 
+def alias(posta, name, *targets):
+    """When it returns all know it: receive and the queue look for new names once a second."""
+    for target in targets:
+        posta.cli("alias", "add", f"{name}@{DOMAIN}", target)
+
+    def known():
+        d = Unix(posta.run / "queue.sock")
+        d.ask("EHLO me.test")
+        d.ask("MAIL FROM:<>")
+        answer = d.ask(f"RCPT TO:<{name}@{DOMAIN}>")
+        d.close()
+        return answer.startswith("250")
+    until(known, f"{name} to be known")
+
+
 @pytest.fixture(scope="module")
 def house():
     with house_with() as h:
-        for target in (ALICE, BOB):
-            h.posta.cli("alias", "add", f"team@{DOMAIN}", target)
-        h.posta.cli("alias", "add", f"desk@{DOMAIN}", BOB)
+        alias(h.posta, "team", ALICE, BOB)
+        alias(h.posta, "desk", BOB)
         yield h
 
 
@@ -267,7 +282,7 @@ def test_a_failure_is_read_by_a_person_first(house):
 def test_what_a_stranger_gets_back(house):
     """A forged sender gets what RFC 5321 6.1 and NOTIFY ask for, and the head alone; no word of a delay that nobody asked for."""
     (domain, port), (sender, back) = house.place(), house.place()
-    house.posta.cli("alias", "add", f"away@{DOMAIN}", f"bob@{domain}")
+    alias(house.posta, "away", f"bob@{domain}")
     with Liar({"RCPT": "550 5.1.1 gone"}, port=port), Liar(port=back) as forged:
         stranger(house.posta, "forged", f"away@{DOMAIN}", f"eve@{sender}")
         until(lambda: forged.letters, lambda: house.posta.log()[-3000:])
@@ -283,7 +298,7 @@ def test_what_a_stranger_gets_back(house):
 
 def test_a_stranger_is_not_told_of_a_delay_unasked(hasty):
     (domain, _), (sender, back) = hasty.place(), hasty.place()
-    hasty.posta.cli("alias", "add", f"slow@{DOMAIN}", f"bob@{domain}")
+    alias(hasty.posta, "slow", f"bob@{domain}")
     with Liar(port=back) as forged:
         stranger(hasty.posta, "not asked", f"slow@{DOMAIN}", f"eve@{sender}")
         until(lambda: forged.letters, lambda: hasty.posta.log()[-3000:])
@@ -298,7 +313,7 @@ def test_a_stranger_is_not_told_of_a_delay_unasked(hasty):
 def test_A24_a_report_that_comes_back_ends(house):
     """The sender's own server refuses the report: logged, and nothing more is made."""
     (domain, port), (sender, back) = house.place(), house.place()
-    house.posta.cli("alias", "add", f"gone@{DOMAIN}", f"bob@{domain}")
+    alias(house.posta, "gone", f"bob@{domain}")
     with Liar({"RCPT": "550 5.1.1 gone"}, port=port), Liar({"RCPT": "550 5.1.1 gone too"}, port=back) as forged:
         stranger(house.posta, "double", f"gone@{DOMAIN}", f"eve@{sender}")
         until(lambda: re.search(f"bounced to <eve@{sender}>.*; nobody is told", house.posta.log()), lambda: house.posta.log()[-3000:])
