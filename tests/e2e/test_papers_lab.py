@@ -179,8 +179,8 @@ Both write Maildirs: a file a letter, first in `new/`.
     ], """
 Read the head from below: what the program wrote, then one Received field (RFC 5321 4.4) by the server: from whom, how, when. `ESMTPSA` is ESMTP
 with TLS (S) and a login (A), RFC 3848. The program has forgotten Date and Message-ID, which RFC 5322 3.6 wants; a submission server may
-add them (RFC 6409 8): posta does, Postfix does when told to (`always_add_missing_headers`). Postfix has looked up the client's name in DNS
-(PTR); posta writes `unknown`, as it has not asked. Return-Path is the envelope's sender, Delivered-To the address that the letter came to. In posta's file names `S=` is
+add them (RFC 6409 8): posta does, Postfix does when told to (`always_add_missing_headers`). Postfix has looked for the name that belongs to the
+client's address; posta does so on port 25 alone, where servers call, and writes `unknown` here. Return-Path is the envelope's sender, Delivered-To the address that the letter came to. In posta's file names `S=` is
 the size of the file and `W=` its size with CRLF, as IMAP and POP3 count it: nobody has to read the letter to know.
 """),
     Step("8. What the log knows", """
