@@ -291,12 +291,15 @@ def document(left, right):
 # ---- the two labs ----
 
 class Terminal:
-    """A room whose commands after the word TTY run on a terminal of their own, as programs with a screen need; the word is not shown."""
+    """A room whose commands after the word TTY run on a terminal of their own, as programs with a screen need; the word is not shown. Before
+    processes are listed, `ready` has to succeed: who starts a server is told sooner than the server has all its processes."""
 
-    def __init__(self, room):
-        self.room, self.inside = room, room.inside
+    def __init__(self, room, ready="true"):
+        self.room, self.inside, self.ready = room, room.inside, ready
 
     def run(self, command, status=0):
+        if "ps -eo" in command:
+            until(lambda: self.room.run(f"{self.ready} >&2 && echo yes", status=None).endswith("yes\n"), lambda: "all processes\n" + self.room.run("ps ax; ss -ltn"))
         if "TTY " not in command:
             return self.room.run(command, status=status)
         cd, _, rest = command.partition("TTY ")
@@ -307,6 +310,11 @@ class Terminal:
 # What tells that the letter has arrived and the server is done with it.
 ENDS = {"posta": ("posta trace $(sed -n 's/.*ESMTPSA id //p' /var/lib/posta/mail/lab.example/user1/new/*)", "delivered to"),
         "others": ("cat /var/log/postfix.log", ": removed")}
+
+
+READY = {"posta": "true",
+         "others": "pgrep -x qmgr && pgrep -x pickup && pgrep -x postlogd && pgrep -x authdaemond && test $(ss -Hltn | grep -c -e :25 -e :587 "
+                   "-e :110 -e :143 -e :993 -e :995) -ge 6"}
 
 
 def play(rooms, side):
@@ -339,7 +347,7 @@ def on_a_lan(directory, side):
             Postfix(server, "lab.example", master=SUBMISSION, start=False)
             server.write("/etc/postfix/sasl/smtpd.conf", SASL)
             Courier(server)
-        said = play({"server": Terminal(server), "pupil": Terminal(pupil)}, side)
+        said = play({"server": Terminal(server, READY[side]), "pupil": Terminal(pupil)}, side)
         assert not complaints(server)
         return said
     finally:
