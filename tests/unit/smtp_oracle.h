@@ -42,7 +42,7 @@ static inline void oracle_init(struct oracle *o, enum smtp_kind kind)
                    .auth_needs_tls = true,
                    .mail_needs_auth = kind == SMTP_SUBMIT,
                    .xspool = kind == SMTP_QUEUE || kind == SMTP_LMTP,
-                   .dsn = kind == SMTP_QUEUE || kind == SMTP_LMTP}
+                   .dsn = true}
     };
     for (size_t i = 0; i < 3; i++) {
         o->users[i] = str_c(names[i]);

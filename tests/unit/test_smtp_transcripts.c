@@ -133,8 +133,8 @@ static void set_option(struct player *p, struct str name, struct str value)
         c->mail_needs_tls = true;
     else if (str_eq(name, STR("no_starttls")))
         c->starttls = false;
-    else if (str_eq(name, STR("dsn")))
-        c->dsn = true;
+    else if (str_eq(name, STR("no_dsn")))
+        c->dsn = false;
     else
         complain(p, "an option that is none", name);
 }
