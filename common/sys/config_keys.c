@@ -230,7 +230,8 @@ const struct config_row config_rows[] = {
      "Deliveries to other systems at once."},
     {"limits", "send_connections_per_destination", CONFIG_NUMBER, "10", "deliveries", 1, 10000,
      MEMBER(limits.send_connections_per_destination),
-     "Of these, to one domain."},
+     "Of these, to one set of hosts at the most. It begins with three, gets more while answers "
+     "come and fewer when they do not."},
     {"limits", "send_connect_seconds", CONFIG_TIME, "30s", "seconds", 1, HOUR,
      MEMBER(limits.send_connect_seconds),
      "For another system to take a connection; where it has more addresses, the next is tried "

@@ -206,11 +206,12 @@ static void end_trip(struct attempt *t, enum destination_end how, const struct r
 {
     struct service *s = t->road->delivery->service;
     char words[DESTINATION_WORDS_BYTES];
-    uint32_t random;
+    uint32_t random = 0;
 
     if (!t->trip)
         return;
-    random_bytes(&random, sizeof(random));
+    if (how == DESTINATION_BUSY || how == DESTINATION_SILENT)
+        random_bytes(&random, sizeof(random));
     int n = snprintf(words, sizeof(words), "%.*s%s%.*s%s%.*s", STR_ARGS(of->host),
                      of->ip.n ? "[" : "", STR_ARGS(of->ip), of->ip.n ? "]: " : "",
                      STR_ARGS(of->reply.text));

@@ -8,10 +8,11 @@
  *   5xx         failed: a bounce, or nobody hears of it (bounce.h)
  *   no answer   that process is away: again soon, and no attempt
  *
- * For those who are here all recipients go together; for others those of one domain do, and a
- * domain has a few deliveries at once (limits.send_connections_per_destination), so that a slow
- * one leaves the rest to the others. send has a deadline for a whole delivery and always
- * answers: we wait longer than it does, and so never send twice out of impatience.
+ * For those who are here all recipients go together; for others those of one domain do, when
+ * destination.h says that it has its turn. Each hand-over to send is a trip to a destination,
+ * which learns from its end. Letters for one that is dead are put off without a hand-over. send
+ * has a deadline for a whole delivery and always answers: we wait longer than it does, and so
+ * never send twice out of impatience.
  *
  * What ended is handed to the journal and leaves memory at once, except recipients whose bounce
  * is being written: they count as being tried until it is durable, and are tried again when it

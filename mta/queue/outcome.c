@@ -175,7 +175,10 @@ static void put_off(struct outcome *o, uint32_t rcpt, const struct result *r, bo
     words = words_of(r);
     (tried ? queue_defer : queue_pass)(s->queue, o->letter, rcpt, loop_now_ms(s->loop) + wait,
                                        str_c(words));
-    tell_deferred(s, o->letter, rcpt, wait, str_c(words));
+    if (tried)
+        tell_deferred(s, o->letter, rcpt, wait, str_c(words));
+    else
+        tell_passed(o->letter, rcpt, wait, str_c(words));
     free(words);
     remember_wait(remember(o, rcpt), q, now_ms + wait);
 }

@@ -4,7 +4,8 @@
 #include "sys/clock.h"
 #include "sys/log.h"
 
-enum { HOP_BYTES = 1024 };
+/* Of a letter that waits: the first hops alone, since very many may. The log has all. */
+enum { HOP_BYTES = 1024, HOP_HEAD_BYTES = 40, WAITING_BYTES = 256 };
 
 /* ---- journeys ---- */
 
@@ -112,6 +113,13 @@ void tell_delivered(struct service *s, struct queue_letter *l, uint32_t rcpt, st
     buf_done(&b);
 }
 
+static void add_wait(struct buf *b, const struct queue_letter *l, uint32_t rcpt,
+                     uint64_t wait_ms, struct str words)
+{
+    buf_addf(b, "to <%.*s>: %.*s; next try in %llu s", STR_ARGS(who(l, rcpt)),
+             STR_ARGS(str_first(words, 500)), (unsigned long long)((wait_ms + 999) / 1000));
+}
+
 void tell_deferred(struct service *s, struct queue_letter *l, uint32_t rcpt, uint64_t wait_ms,
                    struct str words)
 {
@@ -119,9 +127,22 @@ void tell_deferred(struct service *s, struct queue_letter *l, uint32_t rcpt, uin
 
     s->deferred++;
     buf_init(&b, HOP_BYTES);
-    buf_addf(&b, "to <%.*s>: %.*s; next try in %llu s", STR_ARGS(who(l, rcpt)),
-             STR_ARGS(str_first(words, 500)), (unsigned long long)((wait_ms + 999) / 1000));
-    tell(l, LOG_INFO, "queue", "deferred", buf_str(&b));
+    add_wait(&b, l, rcpt, wait_ms, words);
+    if (l->journey.n + b.n + HOP_HEAD_BYTES < WAITING_BYTES)
+        tell(l, LOG_INFO, "queue", "deferred", buf_str(&b));
+    else
+        log_event(LOG_INFO, &l->env.id, "deferred", "%.*s", STR_ARGS(buf_str(&b)));
+    buf_done(&b);
+}
+
+void tell_passed(const struct queue_letter *l, uint32_t rcpt, uint64_t wait_ms,
+                 struct str words)
+{
+    struct buf b;
+
+    buf_init(&b, HOP_BYTES);
+    add_wait(&b, l, rcpt, wait_ms, words);
+    log_event(LOG_INFO, &l->env.id, "waits", "%.*s", STR_ARGS(buf_str(&b)));
     buf_done(&b);
 }
 

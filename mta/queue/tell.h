@@ -11,6 +11,9 @@ void tell_queued(struct service *s, const struct queue_letter *l);
 void tell_delivered(struct service *s, struct queue_letter *l, uint32_t rcpt, struct str words);
 void tell_deferred(struct service *s, struct queue_letter *l, uint32_t rcpt, uint64_t wait_ms,
                    struct str words);
+/* Its turn came, and nobody was called: in the log alone. */
+void tell_passed(const struct queue_letter *l, uint32_t rcpt, uint64_t wait_ms,
+                 struct str words);
 /* `event`: "bounced", "expired", "deleted"; `report`: the letter that says so, or NULL. */
 void tell_failed(struct service *s, struct queue_letter *l, uint32_t rcpt, const char *event,
                  struct str words, const struct id *report);

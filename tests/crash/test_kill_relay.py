@@ -44,6 +44,7 @@ class Sink:
         with contextlib.suppress(OSError):
             while True:
                 s, _ = self.s.accept()
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 c = Connection()
                 self.connections.append(c)
                 threading.Thread(target=self.serve, args=(s, c), daemon=True).start()
