@@ -107,9 +107,10 @@ const struct config_row config_rows[] = {
     {"mta.route", "to", CONFIG_DESTINATION, "\"\"", NULL, 0, 0, ROUTE_MEMBER(to),
      "The host that takes the letters, host:port; lmtp:host:port or lmtp:/path of a Unix socket "
      "for one that speaks LMTP (RFC 2033). Must be given."},
-    {"mta.route", "tls", CONFIG_CHOICE, "\"may\"", "may must verify never", 0, 0,
+    {"mta.route", "tls", CONFIG_CHOICE, "\"\"", "may must verify never", 0, 0,
      ROUTE_MEMBER(tls),
-     "As relay_tls."},
+     "As relay_tls. Without a word it is \"verify\" where there is a user, whose password goes to "
+     "nobody else then, and else \"may\"; a Unix socket needs none."},
     {"mta.route", "user", CONFIG_TEXT, "\"\"", NULL, 0, 0, ROUTE_MEMBER(user),
      "As relay_user."},
     {"mta.route", "password_file", CONFIG_PATH, "\"\"", NULL, 0, 0, ROUTE_MEMBER(password_file),

@@ -17,6 +17,14 @@ static enum route_tls tls_named(const char *word)
     return ROUTE_VERIFY; /* the configuration has seen to it that there is no other word */
 }
 
+/* Where posta.conf has no word: a password goes to nobody who has not shown a certificate. */
+static enum route_tls tls_of(const char *word, const struct route *r)
+{
+    if (*word)
+        return tls_named(word);
+    return r->user.n ? ROUTE_VERIFY : ROUTE_MAY;
+}
+
 /* The first line of the file. */
 static void read_password(struct arena *a, struct route *r, const char *file)
 {
@@ -45,8 +53,8 @@ static void make(struct arena *a, struct route *r, const char *to, const char *t
 {
     struct config_destination d;
 
-    r->tls = tls_named(tls);
     r->user = arena_dup(a, str_c(user));
+    r->tls = tls_of(tls, r);
     r->password = STR("");
     if (!config_destination(str_c(to), &d)) {
         r->flaw = "the destination of this route is not understood";
@@ -57,7 +65,7 @@ static void make(struct arena *a, struct route *r, const char *to, const char *t
     r->port = d.at.port;
     r->path = d.path[0] ? arena_dup(a, str_c(d.path)).p : NULL;
     if (r->path) /* nobody is on that way; and its server has no name */
-        r->tls = r->tls == ROUTE_MAY ? ROUTE_NEVER : r->tls;
+        r->tls = r->tls == ROUTE_MAY || !*tls ? ROUTE_NEVER : r->tls;
     if (r->user.n)
         read_password(a, r, password_file);
 }

@@ -99,7 +99,7 @@ static void test_every_kind_of_value(void **state)
     assert_string_equal(c->mta.routes[0].domain, "example.net");
     assert_string_equal(c->mta.routes[0].tls, "must");
     assert_string_equal(c->mta.routes[0].user, "");
-    assert_string_equal(c->mta.routes[1].tls, "may");
+    assert_string_equal(c->mta.routes[1].tls, "");
     assert_string_equal(c->mta.routes[1].password_file, "/p");
     assert_int_equal(c->mta.port, 2525);
     assert_int_equal(c->limits.letter_bytes, 1 << 30);

@@ -64,6 +64,40 @@ static void routes_and_others(void **state)
     config_free(c);
 }
 
+/* Without a word of TLS a password goes to a proved name alone. */
+static void tls_without_a_word(void **state)
+{
+    static const struct {
+        const char *keys;
+        enum route_tls tls;
+    } rows[] = {
+        {"to = \"b.test:25\"",                                                     ROUTE_MAY   },
+        {"to = \"b.test:25\" tls = \"\"",                                          ROUTE_MAY   },
+        {"to = \"b.test:25\" user = \"u\" password_file = \"/p\"",                 ROUTE_VERIFY},
+        {"to = \"b.test:25\" user = \"u\" password_file = \"/p\" tls = \"\"",      ROUTE_VERIFY},
+        {"to = \"b.test:25\" user = \"u\" password_file = \"/p\" tls = \"may\"",   ROUTE_MAY   },
+        {"to = \"b.test:25\" user = \"u\" password_file = \"/p\" tls = \"must\"",  ROUTE_MUST  },
+        {"to = \"b.test:25\" user = \"u\" password_file = \"/p\" tls = \"never\"", ROUTE_NEVER },
+        {"to = \"lmtp:b.test:24\" user = \"u\" password_file = \"/p\"",            ROUTE_VERIFY},
+        {"to = \"lmtp:/run/x\" user = \"u\" password_file = \"/p\"",               ROUTE_NEVER },
+        {"to = \"lmtp:/run/x\"",                                                   ROUTE_NEVER },
+    };
+    char text[300];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct routes r;
+
+        snprintf(text, sizeof(text), "mta { route \"a.test\" { %s } }", rows[i].keys);
+        struct config *c = parsed(text);
+        routes_init(&r, c);
+        if (routes_find(&r, STR("a.test"))->tls != rows[i].tls)
+            fail_msg("%s", rows[i].keys);
+        routes_done(&r);
+        config_free(c);
+    }
+}
+
 /* The first line of a file, without its end. */
 static void passwords(void **state)
 {
@@ -111,6 +145,7 @@ static void passwords(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(routes_and_others),
+                                       cmocka_unit_test(tls_without_a_word),
                                        cmocka_unit_test(passwords)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
