@@ -193,6 +193,20 @@ int boxfolder_dir(struct mailboxes *all, struct str maildir, struct str name, st
     return r;
 }
 
+int boxfolder_is_named(const struct boxfolder *f, struct err *err)
+{
+    struct stat opened, named;
+    DEFER(close_fd) int dir = boxfolder_dir(f->all, str_c(f->maildir), str_c(f->name), err);
+
+    if (dir < 0)
+        return dir;
+    if (fstat(f->dir, &opened) < 0 || fstat(dir, &named) < 0)
+        return err_os(err, "look at the folder %s", f->name);
+    if (opened.st_dev != named.st_dev || opened.st_ino != named.st_ino)
+        return err_set(err, E_NOT_FOUND, "the folder %s is another one now", f->name);
+    return 0;
+}
+
 int boxfolder_find(struct mailboxes *all, struct index *x, struct str maildir, struct str name,
                    struct boxfolder *out, struct err *err)
 {

@@ -23,6 +23,9 @@ static inline int64_t stat_ns(const struct stat *st)
 
 /* The folder's directory, yours to close. */
 int boxfolder_dir(struct mailboxes *all, struct str maildir, struct str name, struct err *err);
+/* In a writing transaction, where it was opened before that: no other has renamed or deleted it
+ * meanwhile. Else E_NOT_FOUND: a row under the name it had would be nobody's. */
+int boxfolder_is_named(const struct boxfolder *f, struct err *err);
 int boxfolder_stat(struct boxfolder *f, const char *name, struct stat *st, struct err *err);
 int boxfolder_write_row(struct boxfolder *f, struct err *err);
 /* Letters, what was kept of them, and those expunged; the folder's own row stays. */

@@ -183,7 +183,8 @@ static int begin_rounds(struct mailbox *b, struct err *err)
         r = index_begin(b->x, err);
         if (r == E_BUSY && b->mode == MAILBOX_READ)
             return read_old(b, r, err);
-        if (r < 0 || (r = boxfolder_load(&b->here, err)) < 0)
+        if (r < 0 || (r = boxfolder_is_named(&b->here, err)) < 0 ||
+            (r = boxfolder_load(&b->here, err)) < 0)
             return r;
         if ((r = take_news(b, err)) < 0)
             return r;
@@ -193,6 +194,8 @@ static int begin_rounds(struct mailbox *b, struct err *err)
     }
     /* there is always more news: go on with what we have */
     r = b->mode == MAILBOX_READ ? index_begin_read(b->x, err) : index_begin(b->x, err);
+    if (r == 0 && b->mode == MAILBOX_WRITE)
+        r = boxfolder_is_named(&b->here, err);
     return r < 0 ? r : boxfolder_load(&b->here, err);
 }
 

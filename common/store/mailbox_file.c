@@ -2,7 +2,7 @@
  * The files of letters. Between a row and its file another program may rename it: then all
  * names are looked at once more, once.
  */
-#include "store/mailbox_impl.h"
+#include "store/boxfolder.h"
 
 #include "base/defer.h"
 
@@ -16,9 +16,9 @@ static int look_elsewhere(struct mailbox *b, struct boxfolder *f, uint32_t uid, 
     int r;
 
     if (b->refreshed++ == 0) {
-        if ((r = index_begin(f->x, err)) < 0 || (r = boxfolder_load(f, err)) < 0 ||
-            (r = boxfolder_take_all(f, err)) < 0 || (r = boxfolder_save(f, err)) < 0 ||
-            (r = index_commit(f->x, err)) < 0)
+        if ((r = index_begin(f->x, err)) < 0 || (r = boxfolder_is_named(f, err)) < 0 ||
+            (r = boxfolder_load(f, err)) < 0 || (r = boxfolder_take_all(f, err)) < 0 ||
+            (r = boxfolder_save(f, err)) < 0 || (r = index_commit(f->x, err)) < 0)
             return r;
         boxfolder_tell(f);
     }

@@ -4,6 +4,8 @@
  */
 #include "copy_world.h"
 
+#include "store/mailbox_impl.h"
+
 /* With the sets printed: "uidvalidity from>to", or the code. */
 static const char *copy(struct fixture *f, const char *from, uint32_t first, uint32_t last,
                         const char *to, bool move)
@@ -390,6 +392,60 @@ static void made_anew_while_one_waits(void **state)
     assert_string_equal(letters(f, "a"), "1:S 2:S ");
 }
 
+static void rename_it(void)
+{
+    struct fixture other = *whose;
+
+    other.all = mailboxes_new(other.w.dir, other.w.dir, "mail.example.test");
+    assert_int_equal(folders_rename(other.all, other.maildir, STR("a"), STR("b"), NULL), 0);
+    mailboxes_free(other.all);
+}
+
+static int find_row(struct fixture *f, const char *folder)
+{
+    struct index *x;
+    int64_t id;
+
+    assert_int_equal(mailboxes_take(f->all, f->maildir, &x, NULL), 0);
+    int r = index_find_folder(x, str_c(folder), &id, NULL);
+    mailboxes_give(f->all, x, 0);
+    return r;
+}
+
+/* Another program's, as old as those of append(). */
+static int append_foreign(struct fixture *f)
+{
+    const char *name = MAILDIR "/.a/new/1000000000.M1P1.h";
+    const struct timespec old[] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+
+    world_write(&f->w, name, STR(STORED));
+    return utimensat(f->w.fd, name, old, 0);
+}
+
+/* Who waits for the index does not work on under a name that the folder has no more, and
+ * leaves no row for it. */
+static void renamed_while_one_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct mailbox *b;
+
+    whose = f;
+    for (int news = 0; news < 2; news++) {
+        assert_int_equal(create(f, "a"), 0);
+        assert_int_equal(append(f, "a"), 1);
+        assert_string_equal(letters(f, "a"), "1:S ");
+        assert_int_equal(mailbox_open(f->all, f->maildir, STR("a"), &b, NULL), 0);
+        if (news)
+            assert_int_equal(append_foreign(f), 0);
+        steps_before_begin = rename_it;
+        assert_int_equal(mailbox_begin(b, MAILBOX_WRITE, NULL), E_NOT_FOUND);
+        mailbox_close(b);
+        assert_int_equal(find_row(f, "a"), E_NOT_FOUND);
+        assert_string_equal(letters(f, "b"), news ? "1:S 2: " : "1:S ");
+        assert_int_equal(folders_delete(f->all, f->maildir, STR("b"), NULL), 0);
+    }
+}
+
 /* ---- stopped at each step ---- */
 
 struct stopped {
@@ -545,6 +601,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rows_follow_folders, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign_folders, setup, teardown),
         cmocka_unit_test_setup_teardown(made_anew_while_one_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(renamed_while_one_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(i31_copy_of_several, setup, teardown),
         cmocka_unit_test_setup_teardown(x01_copy_of_one, setup, teardown),
         cmocka_unit_test_setup_teardown(i31_move, setup, teardown),
