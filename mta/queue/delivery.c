@@ -175,6 +175,22 @@ static void answered(struct outcome *o, uint32_t rcpt, const struct result *r)
         outcome_later(o, rcpt, r);
 }
 
+/* "Too many recipients": 452, or 552 from of old; of the transaction, not of the mailbox. */
+static bool is_one_too_many(struct smtp_reply r)
+{
+    return str_eq(r.enhanced, STR("4.5.3")) || str_eq(r.enhanced, STR("5.5.3")) ||
+           (r.code == 452 && (r.enhanced.n == 0 || str_eq(r.enhanced, STR("4.0.0"))));
+}
+
+static bool took_somebody(const struct attempt *t)
+{
+    for (size_t i = 0; i < t->tx.nrcpts; i++)
+        if (t->rcpts[i].phase == SMTP_PHASE_ANSWERED &&
+            smtp_reply_class(t->rcpts[i].reply) == 2)
+            return true;
+    return false;
+}
+
 /* What the result for one recipient says of the destination as a whole. */
 static enum destination_end end_by(const struct result *r)
 {
@@ -240,7 +256,7 @@ static void attempt_end(struct attempt *t)
 {
     const struct result ended =
         ours(SMTP_REPLY(451, "4.3.0", "The delivery agent ended while it had the letter"));
-    bool counts = counts_as_try(t);
+    bool counts = counts_as_try(t), took = took_somebody(t);
     enum destination_end how = DESTINATION_UNTRIED;
     struct result of = ended;
     struct outcome o;
@@ -250,13 +266,17 @@ static void attempt_end(struct attempt *t)
     outcome_begin(&o, t->road->delivery->service, t->letter);
     for (size_t i = 0; i < t->tx.nrcpts; i++) {
         const struct smtp_client_rcpt *r = &t->rcpts[i];
+        bool has_answer = r->phase == SMTP_PHASE_ANSWERED;
         struct result said = ours(r->reply);
 
-        if (r->phase == SMTP_PHASE_ANSWERED && t->road->which == QUEUE_FAR)
+        if (has_answer && t->road->which == QUEUE_FAR)
             said = result_parse(r->reply, &a);
-        if (r->phase == SMTP_PHASE_ANSWERED)
+        if (has_answer)
             learn(t, &how, &of, &said);
-        if (r->phase == SMTP_PHASE_ANSWERED)
+        /* the rest has the next transaction at once (RFC 5321 4.5.3.1.10) */
+        if (has_answer && took && is_one_too_many(r->reply) && !t->letter->deleted)
+            queue_put_back(o.service->queue, o.letter, t->numbers[i]);
+        else if (has_answer)
             answered(&o, t->numbers[i], &said);
         else if (counts)
             outcome_later(&o, t->numbers[i], &ended);

@@ -456,6 +456,81 @@ def test_O09_three_recipients_three_ways(house):
         assert len(reports(house.posta, f"never@{domain}")) == 1
 
 
+# ---- too many recipients: RFC 5321 4.5.3.1.10 ----
+
+def few(most, answer, **says):
+    """What a server says that takes so many recipients in a transaction."""
+    def mail(c, line):
+        c.n = 0
+        return "250 2.1.0 ok"
+
+    def rcpt(c, line):
+        c.n += 1
+        return "250 2.1.5 ok" if c.n <= most else answer
+    return {"MAIL": mail, "RCPT": rcpt, **says}
+
+
+@pytest.mark.parametrize("answer", ["452 4.5.3 too many recipients", "452 too many", "552 5.5.3 too many"])
+def test_who_was_too_many_goes_with_the_next_transaction(house, answer):
+    domain, port = house.place()
+    to = [f"u{i}@{domain}" for i in range(5)]
+    with Liar(few(2, answer), port=port) as liar:
+        send(house.posta, *to)
+        arrived(house.posta, liar, 3)
+        empty(house.posta, domain)
+        assert len(liar.heard) == 1 and len(liar.commands("MAIL")) == 3
+        assert sorted(liar.commands("RCPT").count(f"RCPT TO:<{r}>") for r in to) == [1, 1, 2, 2, 3]
+        assert not [line for line in house.posta.log().splitlines() if "deferred" in line and "@" + domain in line]
+
+
+def test_one_too_many_where_nobody_was_taken_waits(house):
+    domain, port = house.place()
+    with Liar({"RCPT": "452 4.5.3 too many recipients"}, port=port) as liar:
+        send(house.posta, f"a@{domain}", f"b@{domain}")
+        waits(house.posta, f"a@{domain}", "452 4.5.3 too many recipients")
+        assert not liar.letters
+        forget(house.posta, domain)
+
+
+def test_a_full_mailbox_is_not_one_too_many(house):
+    domain, port = house.place()
+    with Liar({("RCPT", f"full@{domain}"): "452 4.2.2 over quota"}, port=port) as liar:
+        send(house.posta, f"a@{domain}", f"full@{domain}")
+        waits(house.posta, f"full@{domain}", "452 4.2.2 over quota")
+        forget(house.posta, domain)
+        assert all(len(c.commands("MAIL")) == 1 or c.commands("RSET") for c in liar.heard), "not in a next transaction"
+
+
+def test_a_server_that_goes_after_a_transaction_is_called_again_for_the_rest(house):
+    domain, port = house.place()
+    says = few(1, "452 4.5.3 too many recipients")
+    first = says["MAIL"]
+    says["MAIL"] = lambda c, line: CLOSE if c.letters else first(c, line)
+    with Liar(says, port=port) as liar:
+        send(house.posta, *[f"u{i}@{domain}" for i in range(3)])
+        arrived(house.posta, liar, 3)
+        empty(house.posta, domain)
+        assert [len(c.letters) for c in liar.heard] == [1, 1, 1]
+        assert not [line for line in house.posta.log().splitlines() if "deferred" in line and "@" + domain in line]
+
+
+def test_a_stop_between_two_transactions_sends_nothing_twice():
+    port, = free_ports(1)
+    says = few(1, "452 4.5.3 too many recipients")
+    first = says["MAIL"]
+    says["MAIL"] = lambda c, line: SILENT if c.letters else first(c, line)
+    with system(sections={"mta": f'route "d.test" {{ to = "127.0.0.1:{port}" }}', "limits": QUICK}) as posta:
+        with Liar(says, port=port) as liar:
+            send(posta, "a@d.test", "b@d.test")
+            until(lambda: len(liar.commands("MAIL")) == 2, "the second transaction")
+            posta.stop()
+        with Liar(port=port) as liar:
+            posta.start()
+            arrived(posta, liar)
+            empty(posta, "d.test")
+            assert liar.commands("RCPT") == ["RCPT TO:<b@d.test>"]
+
+
 # ---- TLS ----
 
 @pytest.fixture(scope="module")
