@@ -300,18 +300,29 @@ const struct source_wish *delivery_ready(struct delivery *d, struct remote *r)
     return wish;
 }
 
+/* This server takes nothing but what there is not; another may take the letter as it is. */
+static void leave_for_next(struct delivery *d, struct smtp_reply why)
+{
+    remember(d, why, false);
+    remote_release(d->remote);
+    d->remote = NULL;
+    next_host(d);
+}
+
 void delivery_opened(struct delivery *d, struct source *s, const struct err *err)
 {
+    const struct smtp_reply eight = SMTP_REPLY(
+        554, "5.6.3", "that server takes seven bits alone, and the letter cannot be made so");
+
     if (!s) {
         log_event(LOG_ERROR, &d->order.id, "unread", "%s", err->text);
-        settle_all(d,
-                   tell(d,
-                        err->code == E_SYNTAX
-                            ? SMTP_REPLY(554, "5.6.3",
-                                         "that server takes seven bits alone, and the letter "
-                                         "cannot be made so")
-                            : SMTP_REPLY(451, "4.3.0", "the letter cannot be read"),
-                        false));
+        if (err->code != E_SYNTAX)
+            settle_all(d,
+                       tell(d, SMTP_REPLY(451, "4.3.0", "the letter cannot be read"), false));
+        else if (d->raw) /* no server takes it */
+            settle_all(d, tell(d, eight, false));
+        else
+            leave_for_next(d, eight);
         return;
     }
     if (wants_seven_bits(d, d->remote))

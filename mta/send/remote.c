@@ -556,6 +556,11 @@ struct remote *remote_reuse(struct send *s, const struct send_terms *t,
     return NULL;
 }
 
+void remote_release(struct remote *r)
+{
+    r->delivery = NULL;
+}
+
 bool remote_offers(const struct remote *r, struct str keyword)
 {
     return smtp_client_offers(r->client, keyword);

@@ -30,6 +30,8 @@ struct remote *remote_dial(struct send *s, struct send_terms *t, const struct ro
 struct remote *remote_reuse(struct send *s, const struct send_terms *t,
                             const struct route *route, const struct host *host,
                             struct delivery *d);
+/* Before a transaction has begun: the delivery has no use for it, but another letter may. */
+void remote_release(struct remote *r);
 /* The delivery does not want it any more, in the middle: the connection goes. */
 void remote_drop(struct remote *r);
 void remote_leave(struct remote *r);  /* QUIT, as soon as it may be said */

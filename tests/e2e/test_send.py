@@ -734,6 +734,28 @@ def test_hosts_by_their_preference_and_the_next_one():
         assert len(second.heard) == 1 and "sent to bob@d.test at third.test[127.0.0.4]" in posta.log()
 
 
+ODD = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: x-odd\nSubject: x\n\ngr\u00fcn\n"
+
+
+def test_what_has_no_seven_bits_goes_to_the_next_host():
+    hosts = ("first", "second")
+    rules = {(f"{d}.test", "MX"): dns_liar.records(*[dns_liar.mx(10 * (i + 1), f"{h}.test") for i, h in enumerate(hosts[:n])])
+             for d, n in (("two", 2), ("one", 1))}
+    for i, host in enumerate(hosts):
+        rules[f"{host}.test", "A"], rules[f"{host}.test", "AAAA"] = dns_liar.records(dns_liar.a(f"127.0.0.{i + 2}")), dns_liar.nodata
+    port, = free_ports(1)
+    with world(rules, port) as posta, Liar(offers=("PIPELINING",), address="127.0.0.2", port=port) as seven, \
+            Liar(address="127.0.0.3", port=port) as eight:
+        send(posta, "bob@two.test", text=ODD)
+        letter, = arrived(posta, eight)
+        assert "gr\u00fcn".encode() in letter and not seven.commands("MAIL")
+        send(posta, "bob@one.test", text=ODD)
+        assert bounced(posta, "bob@one.test")[0]["Status"] == "5.6.3"
+        send(posta, "bob@one.test", text="Subject: plain\n\nx\n")
+        arrived(posta, seven)
+        assert len(seven.heard) == 1, "the connection was good for another letter"
+
+
 def test_D03_never_to_our_own_address():
     """In a lab too, where other systems listen on other addresses of this machine."""
     rules = {("d.test", "MX"): dns_liar.records(dns_liar.mx(10, "somebody.test")), ("somebody.test", "A"): dns_liar.records(dns_liar.a("127.0.0.1")),
