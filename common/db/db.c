@@ -174,10 +174,11 @@ static int settle(struct db *d, enum db_mode mode, struct err *err)
     sqlite3_db_config(d->c, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(d->c, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     int r = db_exec(d, pragmas_of(mode), err);
-    if (r == 0 && mode == DB_CACHE) {
+    if (r == 0 && mode == DB_CACHE)
         sqlite3_db_config(d->c, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    /* what lies beside it keeps its room: it can be opened and read on a full disk (X06) */
+    if (r == 0 && (mode == DB_CACHE || mode == DB_DURABLE))
         sqlite3_file_control(d->c, NULL, SQLITE_FCNTL_PERSIST_WAL, &keep);
-    }
     return r;
 }
 

@@ -19,7 +19,7 @@ struct db_stmt;
 enum { DB_BUSY_MS = 5000 }; /* how long another one's lock is waited for; then E_BUSY */
 
 enum db_mode {
-    DB_DURABLE, /* WAL, synchronous=FULL: auth.db                                         */
+    DB_DURABLE, /* WAL, synchronous=FULL; opens on a full disk: auth.db                   */
     DB_DURABLE_ALONE, /* the same, held by this one connection while it is open, which saves
                          the locks' system calls: queue.db. Anybody else gets E_BUSY */
     DB_CACHE,         /* WAL, synchronous=NORMAL: a crash costs the last changes, never the

@@ -9,7 +9,8 @@ import threading
 
 import pytest
 
-from posta import DOMAIN, alive, as_user, system, until
+import disk
+from posta import DOMAIN, PASSWORD, alive, as_user, system, until
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
 
@@ -100,6 +101,22 @@ def test_X05_maildir_full():
         until(lambda: has(posta, "waits"), "the letter to arrive when there is room")
         posta.drained()
         assert len(has(posta, "waits")) == 1
+
+
+def test_X06_full_disk_at_the_start():
+    """Who hosts mail comes back from a full disk: posta starts on it, users log in, read and make room; what would change accounts is refused."""
+    with disk.small_disk("32m") as posta:
+        posta.stop()
+        ballast = disk.fill_up(posta.state)
+        posta.start()
+        c = posta.dial("pop3d_tls", tls=True)
+        c.asks("USER alice@" + DOMAIN, "+OK")
+        c.asks("PASS " + PASSWORD["alice"], "+OK")
+        c.close()
+        refused = posta.cli("user", "passwd", f"alice@{DOMAIN}", "--password-stdin", input="another-one-1\n", check=False)
+        assert refused.returncode != 0 and "full" in refused.stderr + refused.stdout, refused
+        ballast.unlink()
+        posta.cli("user", "passwd", f"alice@{DOMAIN}", "--password-stdin", input="another-one-1\n")
 
 
 @contextlib.contextmanager
