@@ -1,5 +1,6 @@
 """Whose turn it is among letters for others: destinations that do not answer hold up nobody and are not asked by each letter, senders have turns,
 and domains of the same hosts share what may be under way to them."""
+import re
 import threading
 
 from posta import DOMAIN, free_ports, system, until
@@ -30,6 +31,24 @@ def test_many_letters_for_the_dead_are_few_connections():
             posta.cli("queue", "flush")  # by hand all are asked for
             arrived(posta, nobody, MANY)
             posta.drained()
+
+
+def told(posta, action):
+    """For how many recipients, and of how many in all, alice was told so."""
+    said = [m for f in posta.letters("alice") for m in re.findall(rf"Final-Recipient: rfc822; (\S+)\n(?:\S.*\n)*?Action: {action}", f.read_text())]
+    return len(set(said)), len(said)
+
+
+def test_X20_each_letter_is_told_late_and_ended_once_though_few_were_tried():
+    dead, = free_ports(1)
+    limits = 'free_bytes = "1M" free_inodes = 10 retry_first_seconds = 1 retry_max_seconds = 1 delay_notice_seconds = 2 queue_life_seconds = 8'
+    with system(sections={"mta": routes({"dead.test": dead}), "limits": limits}) as posta:
+        for i in range(15):
+            send(posta, f"u{i}@dead.test")
+        until(lambda: told(posta, "failed")[0] == 15, lambda: f"all to be given up: {told(posta, 'failed')}\n{posta.log()[-3000:]}")
+        posta.drained()
+        assert told(posta, "failed") == (15, 15) and told(posta, "delayed") == (15, 15)
+        assert "not tried now" in posta.log()
 
 
 def test_one_sender_does_not_hold_up_another():
