@@ -283,6 +283,33 @@ static void the_quick_always_find_a_slot(void **state)
     world_free(w);
 }
 
+/* A slow delivery goes along with its domain: who stays is not slow by it. */
+static void what_moves_takes_its_slowness_along(void **state)
+{
+    struct world *w = world_new(4, 4);
+    struct domain *a = due(w, "a.test"), *b;
+
+    (void)state;
+    end(w, begin(w), DESTINATION_ANSWERED, "one");
+    destinations_due(w->t, a, false);
+    b = due(w, "b.test");
+    end(w, begin(w), DESTINATION_ANSWERED, "one");
+    int slow = begin(w);
+    w->now += DESTINATION_SLOW_MS;
+    end(w, begin(w), DESTINATION_ANSWERED, "two");
+    destinations_due(w->t, b, false);
+    due(w, "a.test");
+    end(w, begin(w), DESTINATION_ANSWERED, "one");
+    destinations_due(w->t, a, false);
+    due(w, "new1.test");
+    due(w, "new2.test");
+    assert_int_equal(fill(w), 3); /* with the slow one */
+    due(w, "a.test");
+    assert_true(begin(w) >= 0);
+    assert_ptr_equal(w->trips[slow].domain, b);
+    world_free(w);
+}
+
 static void one_destination_leaves_as_many_as_it_has(void **state)
 {
     struct world *w = world_new(16, 16);
@@ -429,6 +456,7 @@ int main(void)
         cmocka_unit_test(a_domain_may_move),
         cmocka_unit_test(what_nobody_needs_is_forgotten_in_time),
         cmocka_unit_test(the_quick_always_find_a_slot),
+        cmocka_unit_test(what_moves_takes_its_slowness_along),
         cmocka_unit_test(one_destination_leaves_as_many_as_it_has),
         cmocka_unit_test(limits_that_change_hold_at_once),
         cmocka_unit_test(whatever_happens_the_counts_are_right),
