@@ -66,7 +66,8 @@ static struct str join_counters(struct arena *a, const struct json *counters)
 
     buf_init(&out, OUTPUT_BYTES);
     for (const struct json *j = counters ? counters->first : NULL; j; j = j->next) {
-        if (j->kind == JSON_ARRAY || j->kind == JSON_OBJECT)
+        if (j->kind == JSON_ARRAY || j->kind == JSON_OBJECT ||
+            str_eq(j->name, STR("lone_peer")))
             continue;
         buf_addf(&out, "%s%.*s=", out.n ? " " : "", STR_ARGS(j->name));
         if (j->kind == JSON_STRING || j->kind == JSON_NUMBER)
@@ -119,6 +120,27 @@ static void print_table(struct status *s)
     table_done(&t);
 }
 
+/* Counted over all processes, so each says the same (net/shared.h). */
+static void print_lone_peer(struct status *s)
+{
+    struct str peer = {"", 0};
+
+    for (size_t i = 0; i < s->n && !peer.n; i++) {
+        const struct json *counters = json_get(s->processes[i], "counters");
+
+        if (counters)
+            peer = json_text(counters, "lone_peer");
+    }
+    if (peer.n)
+        buf_addf(
+            &s->cli->out,
+            "warning: every client seems to come from %.*s, a private address: what stands "
+            "before posta hides who connects,\n"
+            "so limits and delays for one address are everybody's; docker/README.md tells "
+            "how to let their own addresses through\n",
+            STR_ARGS(peer));
+}
+
 static void print_json(struct status *s)
 {
     struct buf *out = &s->cli->out;
@@ -147,8 +169,10 @@ static enum cli_status show(struct status *s, int rc, const struct err *err)
     }
     if (s->cli->json)
         print_json(s);
-    else
+    else {
         print_table(s);
+        print_lone_peer(s);
+    }
     return all_serve(s) ? CLI_DONE : CLI_REFUSED;
 }
 

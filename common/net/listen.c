@@ -73,6 +73,8 @@ static void welcome(struct listener *ls, int fd, const struct sockaddr_storage *
         return;
     }
     conn_address(address, (const struct sockaddr *)sa, n);
+    if (address[0])
+        shared_peer(counts(ls), address);
     bool counted = o->per_address_max && address[0];
     if (counted && !shared_connect(counts(ls), address, o->per_address_max)) {
         turn_away(ls, fd, o->refused);

@@ -28,12 +28,16 @@ static void reload(struct running *r, struct program_fds *f)
 
 static void tell_status(struct running *r)
 {
+    char peer[INET6_ADDRSTRLEN];
     struct buf text;
 
     buf_init(&text, PROGRAM_CONTROL_BYTES);
     buf_add(&text, STR("status {"));
+    size_t none = text.n;
     if (r->p.spec->status)
         r->p.spec->status(&r->p, &text);
+    if (shared_lone_peer(r->p.shared, peer))
+        buf_addf(&text, "%s\"lone_peer\": \"%s\"", text.n > none ? ", " : "", peer);
     buf_add_byte(&text, '}');
     link_say(r, buf_failed(&text) ? "status {}" : buf_c(&text));
     buf_done(&text);

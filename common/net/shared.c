@@ -27,7 +27,7 @@ enum {
     NEIGHBOURHOOD = 16,    /* slots that an address may stand in     */
     WINDOW_MS = 60 * 1000, /* of failures                            */
     ADDRESS_BYTES = 16,
-    SHARED_VERSION = 1,
+    SHARED_VERSION = 2,
 };
 
 enum { KEY_FREE = 0, KEY_CLAIMED = 1, KEY_FIRST = 2 };
@@ -39,8 +39,18 @@ struct slot {
     _Atomic uint16_t connections[SHARED_WORKERS];
 };
 
+/* NOBODY ──compare and swap──▶ WRITING ──▶ ONE ──another address, or a public one──▶ SEVERAL
+ * `address` is read only where it is ONE. */
+enum peers_state { PEERS_NOBODY = 0, PEERS_WRITING, PEERS_ONE, PEERS_SEVERAL };
+
+struct peers {
+    _Atomic uint32_t state, seen;
+    char address[INET6_ADDRSTRLEN];
+};
+
 struct table {
     uint32_t version, slots;
+    struct peers peers;
     uint8_t secret[MAP_SECRET_BYTES];
     struct slot slot[SHARED_SLOTS];
 };
@@ -303,4 +313,57 @@ unsigned shared_failures(struct shared *s, const char *address, uint64_t now_ms)
     struct slot *slot = find(s, key_of(s, address));
 
     return slot ? in_a_minute(window_at(slot->failures, now_ms), now_ms) : 0;
+}
+
+/* ---- who connects ---- */
+
+enum { IPV6_ULA = 0xfc, IPV6_ULA_MASK = 0xfe };
+
+static bool is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+/* RFC 1918 3, RFC 4193 3.1 */
+static bool is_private(const char *address)
+{
+    uint8_t a[ADDRESS_BYTES];
+
+    if (inet_pton(AF_INET6, address, a) == 1)
+        return (a[0] & IPV6_ULA_MASK) == IPV6_ULA;
+    return inet_pton(AF_INET, address, a) == 1 &&
+           (a[0] == 10 || (a[0] == 172 && a[1] >= 16 && a[1] < 32) ||
+            (a[0] == 192 && a[1] == 168));
+}
+
+void shared_peer(struct shared *s, const char *address)
+{
+    struct peers *p = &s->table->peers;
+    uint32_t nobody = PEERS_NOBODY;
+
+    if (p->state == PEERS_SEVERAL || is_loopback(address))
+        return;
+    if (!is_private(address)) {
+        p->state = PEERS_SEVERAL;
+        return;
+    }
+    if (atomic_compare_exchange_strong(&p->state, &nobody, PEERS_WRITING)) {
+        uint32_t writing = PEERS_WRITING;
+
+        snprintf(p->address, sizeof(p->address), "%s", address);
+        atomic_compare_exchange_strong(&p->state, &writing, PEERS_ONE);
+    } else if (p->state == PEERS_ONE && strcmp(p->address, address) != 0) {
+        p->state = PEERS_SEVERAL;
+    }
+    p->seen++;
+}
+
+bool shared_lone_peer(const struct shared *s, char address[INET6_ADDRSTRLEN])
+{
+    const struct peers *p = &s->table->peers;
+
+    if (p->state != PEERS_ONE || p->seen < SHARED_PEERS_ENOUGH)
+        return false;
+    memcpy(address, p->address, INET6_ADDRSTRLEN);
+    return true;
 }

@@ -13,10 +13,16 @@
 
 #include "base/err.h"
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SHARED_SLOTS = 16384, SHARED_WORKERS = 64 };
+enum {
+    SHARED_SLOTS = 16384,
+    SHARED_WORKERS = 64,
+    SHARED_PEERS_ENOUGH =
+        20, /* connections until it says something that they have one address */
+};
 
 struct shared;
 
@@ -34,5 +40,11 @@ void shared_disconnect(struct shared *s, const char *address);
 /* Failed logins: adds one, returns how many in about the last minute. */
 unsigned shared_failure(struct shared *s, const char *address, uint64_t now_ms);
 unsigned shared_failures(struct shared *s, const char *address, uint64_t now_ms);
+
+/* Whom connections come from, over all processes; loopback does not count. */
+void shared_peer(struct shared *s, const char *address);
+/* The private address (RFC 1918, RFC 4193) that SHARED_PEERS_ENOUGH connections and all others
+ * came from: what stands before posta hides who they are. False where it is not so. */
+bool shared_lone_peer(const struct shared *s, char address[INET6_ADDRSTRLEN]);
 
 #endif

@@ -164,7 +164,7 @@ class DockerNetwork(Network):
     def logs(self, lines=40):
         return self.compose("logs", "--no-color", f"--tail={lines}", check=False).stdout
 
-    measures_memory = True
+    measures_memory, on_loopback = True, False
 
     def memory(self):
         """{box: KiB}: what is the container's own, without what the page cache could give back."""

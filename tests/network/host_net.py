@@ -20,7 +20,7 @@ import threading
 from lab import BOXES, DOMAINS, LAB, NORTE, PATIENCE, ROOT, SERVICES, USERS, Network, numbers
 
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-from posta import BUILD, NOBODY, alive, as_user, free_port, until  # noqa: E402, F401
+from posta import BUILD, NOBODY, alive, as_user, free_port, free_ports, until  # noqa: E402, F401
 
 NET4, NET6, LOOPBACK, LOOPBACK_PORTS = "172.30.25", "fd70:6f73:7461:25", "127.0.1", 2000
 CLIENT, CLONE_NEWNET = 5, 0x40000000
@@ -287,6 +287,10 @@ class HostNetwork(Network):
 
     def log_of(self, domain):
         return "".join(self.log_path(b).read_text(errors="replace") for b in BOXES[domain])
+
+    @property
+    def on_loopback(self):
+        return not self.namespaces
 
     @property
     def measures_memory(self):

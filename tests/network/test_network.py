@@ -151,6 +151,21 @@ def test_restart_loses_nothing(network):
         assert subjects(network, d)[:len(before[d])] == before[d]
 
 
+def test_clients_that_all_seem_to_be_one(network):
+    """posta status warns while all come from one private address, as behind a proxy; not any more when another comes."""
+    network.stop("este")
+    network.start("este")
+    for _ in range(20):
+        with network.dial("este", "imap") as s:
+            assert s.recv(1) == b"*"
+            client = s.getsockname()[0]
+    warns = f"every client seems to come from {client}" in network.posta("este", "status").stdout
+    assert warns != network.on_loopback
+    send(network, "sur", ["este"], "another client")
+    arrived(network, "este", "another client")
+    assert "every client" not in network.posta("este", "status").stdout
+
+
 # ---- boxes die ----
 
 class Sender(threading.Thread):

@@ -170,13 +170,47 @@ static void test_failures(void **state)
     shared_close(s);
 }
 
+static bool alone(const char *const *addresses, unsigned n, const char *want)
+{
+    struct shared *s = shared_open(-1, 0, NULL);
+    char got[INET6_ADDRSTRLEN] = "";
+    bool lone;
+
+    for (unsigned i = 0; i < n; i++)
+        for (const char *const *a = addresses; *a; a++)
+            shared_peer(s, *a);
+    lone = shared_lone_peer(s, got);
+    assert_true(!lone || strcmp(got, want) == 0);
+    shared_close(s);
+    return lone;
+}
+
+static void test_lone_peer(void **state)
+{
+    static const char *const gateway[] = {"172.17.0.1", "127.0.0.1", "::1", NULL};
+    static const char *const ula[] = {"fd00:1::1", NULL};
+    static const char *const several[] = {"10.0.0.1", "10.0.0.2", NULL};
+    static const char *const mixed[] = {"192.168.1.1", "198.51.100.7", NULL};
+    static const char *const open_to_all[] = {"172.32.0.1", NULL};
+    static const char *const inside[] = {"127.0.0.1", NULL};
+
+    (void)state;
+    assert_true(alone(gateway, SHARED_PEERS_ENOUGH, "172.17.0.1"));
+    assert_false(alone(gateway, SHARED_PEERS_ENOUGH - 1, ""));
+    assert_true(alone(ula, SHARED_PEERS_ENOUGH, "fd00:1::1"));
+    assert_false(alone(several, SHARED_PEERS_ENOUGH, ""));
+    assert_false(alone(mixed, SHARED_PEERS_ENOUGH, ""));
+    assert_false(alone(open_to_all, SHARED_PEERS_ENOUGH, ""));
+    assert_false(alone(inside, SHARED_PEERS_ENOUGH, ""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limit),    cmocka_unit_test(test_network),
         cmocka_unit_test(test_bad),      cmocka_unit_test(test_workers),
         cmocka_unit_test(test_race),     cmocka_unit_test(test_crowd),
-        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_failures), cmocka_unit_test(test_lone_peer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
