@@ -47,7 +47,14 @@ static int parse_option(int argc, const char **argv, int *at, const struct args_
                            o->value);
         value = argv[++*at];
     }
-    out->options[o - table] = value ? value : "";
+    const char **to = &out->options[o - table];
+    if (*to && out->nrepeats == ARGS_REPEATS)
+        return err_set(err, E_LIMIT, "%s is there too often", o->name);
+    if (*to) {
+        out->repeats[out->nrepeats].at = (int)(o - table);
+        out->repeats[out->nrepeats++].value = *to;
+    }
+    *to = value ? value : "";
     return 0;
 }
 

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { ARGS_OPTIONS = 16 };
+enum { ARGS_OPTIONS = 16, ARGS_REPEATS = 16 };
 
 struct args_option {
     const char *name;  /* "--wait"                          */
@@ -27,6 +27,13 @@ struct args {
                                           its value */
     const char **words; /* the rest, in order; inside the argv that was given            */
     size_t n;
+    /* An option that was given before: its place, and what it said then. The last one counts.
+     */
+    struct {
+        int at;
+        const char *value;
+    } repeats[ARGS_REPEATS];
+    size_t nrepeats;
 };
 
 /* Sorts argv[0..argc) in place. `table` ends with a name NULL; it has at most ARGS_OPTIONS

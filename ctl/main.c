@@ -9,6 +9,7 @@
 #include "ctl/queue.h"
 #include "ctl/sendmail.h"
 #include "ctl/status.h"
+#include "ctl/watch.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -71,6 +72,11 @@ static const struct command commands[] = {
     {"explain", "CODE … | LINE", "what an answer of a mail server means, and what to do",
      "CODE: 450, 4.7.1, or a word of IMAP or POP3 such as TRYCREATE; or a whole line, of whatever\n"
      "server, report or log: the codes are found in it.", NULL, 1, CLI_MANY, explain_run},
+    {"watch", "[--id ID] [--box NAME] [--address ADDRESS] [-c FILE …]",
+     "each line of each dialogue and each step of each letter, live",
+     "C: is who connected, S: who answers. Passwords are hidden, letters are a number of octets.\n"
+     "Several -c watch several systems. Only root and the user who runs posta may.",
+     watch_options, 0, 0, watch_run},
     {"sendmail", "[-t] [-i] [-f SENDER] [-F NAME] [-bs | -bp] [RECIPIENT …]",
      "hand in a letter from standard input, as sendmail(8) does",
      "Also when posta is called as sendmail, mailq or newaliases. -t takes the recipients from\n"

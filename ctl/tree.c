@@ -4,6 +4,7 @@
 #include "ctl/services.h"
 #include "spool/spool.h"
 #include "sys/fs.h"
+#include "sys/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -173,6 +174,17 @@ static int make_change_dir(const struct config *c, gid_t group, struct err *err)
     return fs_make_dir(at, change.path, change.mode, uid, group, err);
 }
 
+/* Where those who watch live listen (sys/watch.h): only root, or who runs posta, may. */
+static int make_watch_dir(const struct config *c, gid_t group, struct err *err)
+{
+    DEFER(close_fd) int at = open(c->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (at < 0)
+        return err_os(err, "open %s", c->run_dir);
+    return fs_make_dir(at, "watch", WATCH_DIR_MODE, geteuid(),
+                       group == (gid_t)-1 ? getegid() : group, err);
+}
+
 int tree_run_dir(const struct config *c, gid_t *group, struct err *err)
 {
     const struct group *gr = geteuid() == 0 ? getgrnam(SERVICE_GROUP) : NULL;
@@ -190,7 +202,8 @@ int tree_run_dir(const struct config *c, gid_t *group, struct err *err)
         return err_set(err, -ENOTDIR, "%s is no directory; run_dir has to be one", c->run_dir);
     if (faccessat(AT_FDCWD, c->run_dir, W_OK | X_OK, AT_EACCESS) < 0)
         return err_os(err, "run_dir %s", c->run_dir);
-    return make_change_dir(c, *group, err);
+    int rc = make_change_dir(c, *group, err);
+    return rc < 0 ? rc : make_watch_dir(c, *group, err);
 }
 
 int tree_ready(const struct config *c, struct err *err)

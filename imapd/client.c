@@ -256,7 +256,7 @@ static void write_down(const struct client *cl, char direction, struct str lines
 {
     char name[32];
 
-    if (!cl->config.transcript)
+    if (!*log_dialogues())
         return;
     snprintf(name, sizeof(name), "imapd-%llu", (unsigned long long)cl->number);
     log_dialogue(name, direction, lines);

@@ -1,6 +1,7 @@
 /* posta-imapd - the mailboxes of the users over IMAP: 143 with STARTTLS, and 993. */
 #include "access/doors.h"
 #include "imapd/client.h"
+#include "sys/log.h"
 
 #include <malloc.h>
 
@@ -36,7 +37,7 @@ static void use_config(struct imapd *d, const struct config *c)
     d->clients.access.limits = c->limits;
     d->clients.session = (struct imap_config){.starttls = doors_have_tls(&d->doors),
                                               .clear_auth = c->lab.clear_auth,
-                                              .transcript = c->log.transcript,
+                                              .transcript = log_dialogues(),
                                               .auth_failures = c->limits.auth_failures,
                                               .bad_commands = c->limits.bad_commands,
                                               .junk_commands = c->limits.junk_commands,

@@ -83,12 +83,15 @@ unsigned parse_states(enum verb verb)
  * uid     = "UID" SP (copy / expunge / fetch / move / search / store) */
 static const struct row *scan_begin(struct str *in, struct command *out, const char **why)
 {
-    struct str name;
+    struct str name, tag;
     const struct row *row;
 
     *why = "a command begins with a tag, letters and digits, and a space";
-    if (!scan_tag(in, &out->tag) || !scan_byte(in, ' '))
+    /* a word by itself is no tag; it may be a password in the wrong place, and is not repeated
+     */
+    if (!scan_tag(in, &tag) || !scan_byte(in, ' '))
         return NULL;
+    out->tag = tag;
     *why = "unknown command";
     if (!scan_atom(in, &name))
         return NULL;

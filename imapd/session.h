@@ -30,9 +30,9 @@ enum {
 
 /* What a session offers and insists on. Lives as long as the session. */
 struct imap_config {
-    bool starttls;   /* offered while in clear */
-    bool clear_auth; /* LOGIN and AUTHENTICATE without TLS: only in a lab */
-    bool transcript; /* imap_heard() is kept */
+    bool starttls;          /* offered while in clear */
+    bool clear_auth;        /* LOGIN and AUTHENTICATE without TLS: only in a lab */
+    const bool *transcript; /* true: imap_heard() is kept */
     uint32_t auth_failures, bad_commands; /* a session, then BYE */
     uint32_t junk_commands;               /* before the login, likewise */
     uint64_t letter_bytes;                /* of an APPEND (limits.message_size) */

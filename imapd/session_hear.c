@@ -41,7 +41,7 @@ void session_hear_command(struct imap_session *s, struct str text, enum verb ver
 {
     unsigned words = words_shown(verb);
 
-    if (!s->config->transcript)
+    if (!s->config->transcript || !*s->config->transcript)
         return;
     if (is_unsafe(s, verb)) {
         buf_add(&s->heard, STR("***\n"));
@@ -65,7 +65,7 @@ void session_hear_command(struct imap_session *s, struct str text, enum verb ver
 
 void session_hear_line(struct imap_session *s, struct str line, bool secret)
 {
-    if (!s->config->transcript)
+    if (!s->config->transcript || !*s->config->transcript)
         return;
     buf_add(&s->heard, secret ? STR("***") : line);
     buf_add_byte(&s->heard, '\n');

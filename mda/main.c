@@ -34,7 +34,7 @@ static struct mda_terms *terms_new(const struct mda *m)
                                            .hostname = str_c(t->hostname),
                                            .recipients_max = c->limits.recipients,
                                            .xspool = true,
-                                           .transcript = c->log.transcript,
+                                           .transcript = log_dialogues(),
                                            .dsn = true};
     t->other = t->spool;
     t->other.xspool = false;

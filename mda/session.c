@@ -334,7 +334,7 @@ static void write_down(const struct session *s, char direction, struct str lines
 {
     char name[32];
 
-    if (!s->mda->program->config->log.transcript)
+    if (!*log_dialogues())
         return;
     snprintf(name, sizeof(name), "mda-%u", s->number);
     log_dialogue(name, direction, lines);

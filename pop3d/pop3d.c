@@ -2,6 +2,7 @@
 #include "access/doors.h"
 #include "pop3d/client.h"
 #include "store/change.h"
+#include "sys/log.h"
 
 enum { STATE_DIR_BYTES = 4000 };
 
@@ -35,7 +36,7 @@ static void use_config(struct pop3d *d, const struct config *c)
     d->clients.access.limits = c->limits;
     d->clients.session = (struct pop3_config){.stls = doors_have_tls(&d->doors),
                                               .clear_auth = c->lab.clear_auth,
-                                              .transcript = c->log.transcript,
+                                              .transcript = log_dialogues(),
                                               .auth_failures = c->limits.auth_failures,
                                               .bad_commands = c->limits.bad_commands,
                                               .junk_commands = c->limits.junk_commands};

@@ -147,7 +147,7 @@ static void hear(struct pop3_session *s, struct str line)
 {
     size_t shown = shown_of(s, line);
 
-    if (!s->config->transcript)
+    if (!s->config->transcript || !*s->config->transcript)
         return;
     buf_add(&s->heard, str_first(line, shown));
     buf_add(&s->heard, shown < line.n ? STR("***\n") : STR("\n"));

@@ -32,9 +32,9 @@ enum {
 
 /* What a session offers and insists on. Lives as long as the session. */
 struct pop3_config {
-    bool stls;       /* offered while in clear                        */
-    bool clear_auth; /* USER and AUTH without TLS: only in a lab       */
-    bool transcript; /* pop3_heard() is kept                          */
+    bool stls;              /* offered while in clear                        */
+    bool clear_auth;        /* USER and AUTH without TLS: only in a lab       */
+    const bool *transcript; /* pop3_heard() is kept                          */
     uint32_t auth_failures, bad_commands, junk_commands; /* a session, then it ends */
 };
 

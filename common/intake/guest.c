@@ -221,7 +221,7 @@ static enum turn guest_turn(void *session, struct conn *c)
     while (!g->waiting) {
         enum smtp_want want = smtp_server_next(g->smtp, &req);
 
-        if (g->settings->smtp.transcript)
+        if (*log_dialogues())
             log_lines(g, '<', smtp_server_heard(g->smtp));
         if (want == SMTP_WANT_CLOSE)
             return TURN_CLOSE;
@@ -267,7 +267,7 @@ static void guest_sent(void *session, size_t n)
 {
     struct guest *g = session;
 
-    if (g->settings->smtp.transcript)
+    if (*log_dialogues())
         log_lines(g, '>', str_first(smtp_server_output(g->smtp), n));
     smtp_server_sent(g->smtp, n);
 }

@@ -51,7 +51,7 @@ static struct settings *settings_new(const struct program *p, const struct intak
         .bad_commands_max = c->limits.bad_commands,
         .junk_commands_max = c->limits.junk_commands,
         .auth_failures_max = c->limits.auth_failures,
-        .transcript = c->log.transcript,
+        .transcript = log_dialogues(),
     };
     spec->offer(c, &s->smtp);
     return s;

@@ -1,6 +1,7 @@
 #include "net/program_impl.h"
 #include "sys/fs.h"
 #include "sys/log.h"
+#include "sys/watch.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -190,8 +191,11 @@ static void open_log(const struct running *r)
     scan_word(&name, STR("posta-"));
     log_open(name.p, c ? log_level_named(c->log.level) : LOG_INFO,
              c && strcmp(c->log.format, "json") == 0);
-    if (c)
+    if (c) {
         log_limit(c->limits.log_lines_per_second);
+        log_transcripts(c->log.transcript);
+        log_look(c->run_dir);
+    }
 }
 
 int program_reload(struct running *r, struct program_fds *f, struct err *err)
@@ -226,6 +230,16 @@ int program_reload(struct running *r, struct program_fds *f, struct err *err)
     if (rc == 0)
         open_log(r);
     return rc;
+}
+
+/* ---- who watches ---- */
+
+static void look(void *arg)
+{
+    struct running *r = arg;
+
+    log_look(r->p.config->run_dir);
+    timer_start(r->look, WATCH_LOOK_MS);
 }
 
 /* ---- signals ---- */
@@ -322,6 +336,8 @@ static int start(struct running *r, struct program_fds *f, struct err *err)
     if (rc < 0)
         return rc;
     r->limit = timer_new(r->p.loop, drain_over, r);
+    r->look = timer_new(r->p.loop, look, r);
+    timer_start(r->look, WATCH_LOOK_MS);
     loop_on_signal(r->p.loop, SIGTERM, on_term, r);
     loop_on_signal(r->p.loop, SIGINT, on_term, r);
     loop_on_signal(r->p.loop, SIGHUP, on_hangup, r);
@@ -337,6 +353,7 @@ static void finish(struct running *r)
 {
     link_close(r);
     timer_free(r->limit);
+    timer_free(r->look);
     loop_free(r->p.loop);
     shared_close(r->p.shared);
     config_free(r->p.config);

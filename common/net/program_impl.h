@@ -28,6 +28,7 @@ struct running {
     int control; /* -1: alone */
     struct watch *link;
     struct timer *limit; /* of draining */
+    struct timer *look;  /* who watches */
     unsigned terms;      /* SIGTERMs */
     int status;
 };

@@ -78,7 +78,7 @@ void client_say_alone(struct smtp_client *s, enum state state, struct str verb,
 
 void client_note(struct smtp_client *s, struct str line)
 {
-    if (!s->config.transcript)
+    if (!s->config.transcript || !*s->config.transcript)
         return;
     if (s->said_taken)
         buf_clear(&s->said);

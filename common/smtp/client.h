@@ -24,12 +24,12 @@
 #include "smtp/reply.h"
 
 struct smtp_client_config {
-    bool lmtp;            /* LHLO and a reply a recipient after the letter */
-    struct str hostname;  /* our name in EHLO                               */
-    bool starttls;        /* ask for STARTTLS where it is offered           */
-    bool starttls_needed; /* and go no further without                      */
-    bool login;           /* before the first letter: SMTP_CLIENT_LOGIN      */
-    bool transcript;      /* keep what is said for smtp_client_said()        */
+    bool lmtp;              /* LHLO and a reply a recipient after the letter */
+    struct str hostname;    /* our name in EHLO                               */
+    bool starttls;          /* ask for STARTTLS where it is offered           */
+    bool starttls_needed;   /* and go no further without                      */
+    bool login;             /* before the first letter: SMTP_CLIENT_LOGIN      */
+    const bool *transcript; /* true: keep what is said for smtp_client_said()        */
 };
 
 enum smtp_client_phase { /* how far a recipient came; for deciding what a broken connection

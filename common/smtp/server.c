@@ -225,7 +225,7 @@ static void note_line(struct smtp_server *s, struct str line, bool secret)
 {
     struct str command;
 
-    if (!s->config->transcript)
+    if (!s->config->transcript || !*s->config->transcript)
         return;
     if (s->heard_taken)
         buf_clear(&s->heard);

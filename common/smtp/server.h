@@ -45,7 +45,7 @@ struct smtp_server_config {
     /* Then 421. 0 is the default of limits.h for RECEIVE and SUBMIT, no limit between our
      * boxes. */
     uint32_t bad_commands_max, junk_commands_max, auth_failures_max;
-    bool transcript; /* keep the commands for smtp_server_heard() */
+    const bool *transcript; /* true: keep the commands for smtp_server_heard() */
 };
 
 enum smtp_want {

@@ -2,6 +2,7 @@
 
 #include "base/ascii.h"
 #include "sys/clock.h"
+#include "sys/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +36,7 @@ static struct {
     enum sink sink;
     atomic_uint lines_per_second;
     atomic_ullong dropped;
+    bool transcripts, dialogues; /* dialogues: these or who watches; of the loop's thread */
 } state = {.process = "posta",
            .level = LOG_INFO,
            .fd = STDERR_FILENO,
@@ -97,6 +99,23 @@ enum log_level log_level_named(const char *name)
 void log_limit(uint32_t lines_per_second)
 {
     state.lines_per_second = lines_per_second;
+}
+
+const bool *log_dialogues(void)
+{
+    return &state.dialogues;
+}
+
+void log_transcripts(bool on)
+{
+    state.transcripts = on;
+    state.dialogues = on || watch_on();
+}
+
+void log_look(const char *run_dir)
+{
+    watch_look(run_dir, state.process);
+    state.dialogues = state.transcripts || watch_on();
 }
 
 bool log_on(enum log_level level)
@@ -302,6 +321,15 @@ void log_event(enum log_level level, const struct id *id, const char *event, con
     uint32_t missed = 0;
     va_list ap;
 
+    if (watch_on() && level <= LOG_INFO) {
+        va_start(ap, fmt);
+        int n = vsnprintf(text, sizeof(text), fmt, ap);
+        va_end(ap);
+        if (n >= 0)
+            watch_event(
+                level_names[level], id, event,
+                (struct str){text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1});
+    }
     if (!log_on(level) || (!id && !within_limit(event, &missed)))
         return;
     if (missed) {
@@ -336,7 +364,8 @@ void log_transcript(const char *session, char direction, struct str line)
 
 void log_dialogue(const char *session, char direction, struct str lines)
 {
-    while (lines.n) {
+    watch_lines(session, direction, lines);
+    while (lines.n && state.transcripts) {
         struct str line = str_first(lines, str_find(lines, '\n'));
 
         lines = str_skip(lines, line.n < lines.n ? line.n + 1 : line.n);

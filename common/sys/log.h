@@ -38,10 +38,18 @@ bool log_on(enum log_level level);
 void log_event(enum log_level level, const struct id *id, const char *event, const char *fmt,
                ...) __attribute__((format(printf, 4, 5)));
 
+/* Are dialogues wanted: by log.transcript, or because somebody watches (watch.h)? Stays valid
+ * for the life of the process, and changes. */
+const bool *log_dialogues(void);
+/* log.transcript. */
+void log_transcripts(bool on);
+/* Now and then: who watches? */
+void log_look(const char *run_dir);
+
 /* With log.transcript: one line of a dialogue, '<' from the peer or '>' to it; `session` tells
  * apart. Secrets are replaced by the caller. */
 void log_transcript(const char *session, char direction, struct str line);
-/* Several lines, each with LF or CRLF. */
+/* Several lines, each with LF or CRLF; to who watches, too. */
 void log_dialogue(const char *session, char direction, struct str lines);
 
 /* Lines that were not written: over the limit, or because nobody took them. */

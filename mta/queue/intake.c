@@ -325,7 +325,7 @@ static void write_down(const struct intake *in, char direction, struct str lines
 {
     char name[32];
 
-    if (!in->settings->smtp.transcript)
+    if (!*log_dialogues())
         return;
     snprintf(name, sizeof(name), "queue-%u", in->number);
     log_dialogue(name, direction, lines);

@@ -160,7 +160,7 @@ static void apply_config(struct service *s)
         .recipients_max = c->limits.recipients,
         .xspool = true,
         .dsn = true,
-        .transcript = c->log.transcript,
+        .transcript = log_dialogues(),
     };
     new->older = s->settings;
     s->settings = new;

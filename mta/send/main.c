@@ -64,10 +64,9 @@ static struct send_terms *terms_new(const struct send *s)
                                              .recipients_max = DELIVERY_RCPTS,
                                              .xspool = true,
                                              .dsn = true,
-                                             .transcript = c->log.transcript};
+                                             .transcript = log_dialogues()};
     t->stranger = t->trusted;
     t->stranger.xspool = false;
-    t->transcript = c->log.transcript;
     set_times(t, &c->limits);
     routes_init(&t->routes, c);
     tell_flaws(&t->routes);

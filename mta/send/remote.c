@@ -266,7 +266,7 @@ static void write_down(const struct remote *r, char direction, struct str lines)
 
     if (probe_of(r))
         probe_talk(probe_of(r), direction, lines);
-    if (!r->terms->transcript || lines.n == 0)
+    if (!*log_dialogues() || lines.n == 0)
         return;
     snprintf(name, sizeof(name), "send-%u", r->number);
     log_dialogue(name, direction, lines);
@@ -492,6 +492,7 @@ static void *take_over(void *arg, struct conn *c)
 
 static struct smtp_client *new_client(const struct remote *r)
 {
+    static const bool always = true;
     enum route_tls tls = r->clear ? ROUTE_NEVER : r->route->tls;
 
     return smtp_client_new(&(struct smtp_client_config){
@@ -500,7 +501,7 @@ static struct smtp_client *new_client(const struct remote *r)
         .starttls = tls != ROUTE_NEVER && r->terms->tls,
         .starttls_needed = tls == ROUTE_MUST || tls == ROUTE_VERIFY,
         .login = r->route->user.n > 0,
-        .transcript = r->terms->transcript || probe_of(r),
+        .transcript = probe_of(r) ? &always : log_dialogues(),
     });
 }
 

@@ -42,7 +42,6 @@ struct send_terms {
     struct tls_context *tls, *tls_verify; /* NULL: tls_flaw says why */
     struct err tls_flaw;
     uint64_t connect_ms, command_ms, data_ms, end_ms, handshake_ms, whole_ms;
-    bool transcript;
 };
 
 struct memory;

@@ -202,7 +202,7 @@ static void write_down(const struct session *s, char direction, struct str lines
 {
     char name[NAME_BYTES];
 
-    if (!s->terms->transcript)
+    if (!*log_dialogues())
         return;
     snprintf(name, sizeof(name), "send-queue-%u", s->number);
     log_dialogue(name, direction, lines);

@@ -29,6 +29,8 @@ struct talk {
     enum imap_want last;
 };
 
+static const bool yes = true;
+
 static void talk_begin(struct talk *t)
 {
     world_init(&t->w);
@@ -147,7 +149,7 @@ static void words_for_bad_commands(void **state)
            HELLO "a BAD unknown command\r\n"
                  "* BAD a command begins with a tag, letters and digits, and a space\r\n"
                  "* BAD a command begins with a tag, letters and digits, and a space\r\n"
-                 "a BAD a command begins with a tag, letters and digits, and a space\r\n"
+                 "* BAD a command begins with a tag, letters and digits, and a space\r\n"
                  "a BAD LOGIN takes a name and a password; 8-bit text goes into a literal\r\n");
     expect(STR("a NO\0OP\r\nb NOOP\r\n"),
            HELLO "a BAD lines end in CRLF, and hold no NUL, CR or LF\r\nb OK done\r\n");
@@ -247,7 +249,7 @@ static void in_clear(struct imap_world *w)
 {
     w->config.clear_auth = false;
     w->config.starttls = true;
-    w->config.transcript = true;
+    w->config.transcript = &yes;
 }
 
 #define HELLO_CLEAR                                                                        \
@@ -709,7 +711,7 @@ static void transcripts_keep_secrets(void **state)
         struct talk t;
 
         talk_begin(&t);
-        t.w.config.transcript = true;
+        t.w.config.transcript = &yes;
         talk_start(&t);
         imap_feed(t.s, str_c(rows[i].in));
         imap_next(t.s, &r);
@@ -726,7 +728,7 @@ static void challenges_are_secret(void **state)
 
     (void)state;
     talk_begin(&t);
-    t.w.config.transcript = true;
+    t.w.config.transcript = &yes;
     talk_start(&t);
     talk_say(&t, STR("a AUTHENTICATE PLAIN\r\n"), SIZE_MAX);
     imap_feed(t.s, STR("c2VjcmV0\r\n"));

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+static const bool yes = true;
+
 static struct pop3_world w;
 static struct pop3_session *s;
 static struct buf said;
@@ -473,7 +475,7 @@ static void test_u19_transcript(void **state)
     const struct pop3_request *r;
 
     (void)state;
-    w.config.transcript = true;
+    w.config.transcript = &yes;
     w.config.auth_failures = 10;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         pop3_feed(s, rows[i].said);

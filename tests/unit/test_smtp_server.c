@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+static const bool yes = true;
+
 static struct oracle o;
 static struct buf said;
 
@@ -166,7 +168,7 @@ static void test_u19_heard(void **state)
     (void)state;
     begin(SMTP_SUBMIT);
     o.config.auth_needs_tls = false;
-    o.config.transcript = true;
+    o.config.transcript = &yes;
     say("EHLO x\r\nAUTH PLAIN AGEAYg==\r\n");
     heard = smtp_server_heard(o.s);
     assert_true(str_eq(heard, STR("EHLO x\nAUTH PLAIN ***\n")));
