@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/xtext.h"
 #include "mta/queue/trace.h"
+#include "mta/queue/words.h"
 
 enum { WHY_BYTES = 2048, FILTER_BYTES = 1024 };
 
@@ -31,8 +32,7 @@ static void add_next_try(struct buf *out, const struct queue_letter *l,
 
 /* ---- why it is still here ---- */
 
-/* The last words, taken apart: outcome.c writes "451 4.4.1 text (host[ip])", and "(at
- * host[ip])" where the words are ours. */
+/* The last words (words.h), taken apart, the code with the text. */
 struct words {
     struct str text, host;
     bool said; /* by that host */
@@ -45,7 +45,7 @@ static struct words words_of(struct str reply)
 
     while (open && reply.p[open - 1] != '(')
         open--;
-    if (open < 2 || open + 1 >= reply.n || reply.p[reply.n - 1] != ')')
+    if (!words_parse(reply).host.n)
         return w;
     w.host = (struct str){reply.p + open, reply.n - open - 1};
     w.said = !scan_word(&w.host, STR("at "));

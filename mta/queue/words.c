@@ -17,6 +17,8 @@ void words_print(struct buf *out, const struct result *r)
     if (r->host.n)
         buf_addf(out, " (%s%.*s%s%.*s%s)", r->said ? "" : "at ", STR_ARGS(r->host),
                  r->ip.n ? "[" : "", STR_ARGS(r->ip), r->ip.n ? "]" : "");
+    else if (words_parse(buf_str(out)).host.n)
+        buf_add_byte(out, '.'); /* what stands in brackets there is no host */
 }
 
 /* "(" [ "at " ] host [ "[" ip "]" ] ")" at the end, and a space before it. */

@@ -13,7 +13,8 @@
 
 enum { WORDS_TEXT_BYTES = 600, WORDS_BYTES = 1200 }; /* kept of what was said; with the host */
 
-/* Control characters become spaces, a longer text ends in " ...". */
+/* Control characters become spaces, a longer text ends in " ...". Words of nobody's that end as
+ * if they had a host get a full stop. `out` is empty. */
 void words_print(struct buf *out, const struct result *r);
 
 /* Back again; points into `words`. What is of another form is all text. */

@@ -380,6 +380,31 @@ static void words_go_to_and_fro(void **state)
         assert_int_equal(words_parse(str_c(odd[i])).host.n, 0);
 }
 
+/* What another server said may be part of words of ours: it names no host by that. */
+static void words_without_a_host_never_have_one(void **state)
+{
+    static const char *const texts[] = {
+        "not tried now, since the last try failed: mx.b.test[192.0.2.7]: busy (G1)",
+        "busy (at mx.other.test[192.0.2.8])", "busy (x) (y)"};
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, WORDS_BYTES);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        const struct result r = {
+            .reply = {451, STR_LIT("4.4.1"), str_c(texts[i])},
+            .host = STR_LIT(""),
+            .ip = STR_LIT("")
+        };
+
+        buf_clear(&b);
+        words_print(&b, &r);
+        assert_int_equal(words_parse(buf_str(&b)).host.n, 0);
+        assert_non_null(strstr(buf_c(&b), texts[i]));
+    }
+    buf_done(&b);
+}
+
 static struct str bounce_text(struct buf *out, enum dsn_action what, enum smtp_ret ret,
                               struct str flags, struct str original)
 {
@@ -505,6 +530,7 @@ int main(void)
         cmocka_unit_test(a_journey_becomes_an_object_a_hop),
         cmocka_unit_test(who_is_told_of_what),
         cmocka_unit_test(words_go_to_and_fro),
+        cmocka_unit_test(words_without_a_host_never_have_one),
         cmocka_unit_test(a_bounce_says_what_failed_and_returns_the_letter),
         cmocka_unit_test(what_comes_back),
         cmocka_unit_test(long_letters_return_the_head_alone),
