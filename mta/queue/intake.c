@@ -169,7 +169,7 @@ static void report_expanded(struct intake *in)
 
     if (in->recipients.nexpanded == 0 ||
         !bounce_wanted(t->letter, SMTP_NOTIFY_SUCCESS, DSN_EXPANDED) ||
-        !report_new(in->service, t->letter, DSN_EXPANDED, &t->bounce, &t->report))
+        report_new(in->service, t->letter, DSN_EXPANDED, &t->bounce, &t->report) <= 0)
         return;
     for (size_t i = 0; i < in->recipients.nexpanded; i++) {
         const struct smtp_rcpt *asked = &in->recipients.expanded[i];

@@ -247,7 +247,7 @@ static void remember_end(struct journal_settle *j, const struct queue_letter *l,
         journal_settle_add(j, l->rcpts[all->all[i].rcpt].number)->ended = true;
 }
 
-/* The report cannot be written now, so its recipients have not failed yet. */
+/* There is no report now, so its recipients have not failed yet. */
 static void try_again(struct service *s, struct queue_letter *l, const struct notices *all)
 {
     uint32_t random;
@@ -351,12 +351,20 @@ static void report_ended(struct outcome *o, struct notices *all, enum dsn_action
 {
     struct queue_letter *l = o->letter;
     struct journal_settle *j;
+    int made;
 
     if (all->n == 0)
         return;
     j = journal_settle_new(l);
-    if (!report_new(o->service, l, what, &j->bounce, &j->report)) {
+    made = report_new(o->service, l, what, &j->bounce, &j->report);
+    if (made <= 0)
         journal_settle_free(j);
+    if (made < 0 && what == DSN_FAILED) {
+        try_again(o->service, l, all);
+        free_notices(all);
+        return;
+    }
+    if (made <= 0) {
         if (!o->settle)
             o->settle = journal_settle_new(l);
         remember_end(o->settle, l, all);
@@ -423,7 +431,7 @@ static bool report_some_late(struct service *s, struct queue_letter *l, uint64_t
             continue;
         if (!j) {
             j = journal_settle_new(l);
-            if (!report_new(s, l, DSN_DELAYED, &j->bounce, &j->report)) {
+            if (report_new(s, l, DSN_DELAYED, &j->bounce, &j->report) <= 0) {
                 journal_settle_free(j);
                 return false;
             }

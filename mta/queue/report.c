@@ -6,22 +6,23 @@
 
 enum { FLAGS_BYTES = 64 };
 
-/* The head of the letter that is returned may be beyond ASCII. */
+/* The head of the letter that is returned may be beyond ASCII, and addresses of its envelope.
+ */
 static bool has_8bit(const struct queue_letter *l)
 {
     struct arena a;
     struct str none;
 
     arena_init(&a);
-    bool has = l->env.mail.body == SMTP_BODY_8BITMIME ||
+    bool has = l->env.mail.body == SMTP_BODY_8BITMIME || l->env.mail.smtputf8 ||
                flags_find(l->env.flags, "8bit", &a, &none) ||
                flags_find(l->env.flags, "raw", &a, &none);
     arena_done(&a);
     return has;
 }
 
-bool report_new(struct service *s, const struct queue_letter *about, enum dsn_action what,
-                struct bounce **bounce, struct queue_letter **letter)
+int report_new(struct service *s, const struct queue_letter *about, enum dsn_action what,
+               struct bounce **bounce, struct queue_letter **letter)
 {
     struct str sender = about->env.mail.reverse_path;
     /* RFC 3461 6.1: nobody is told what becomes of a report */
@@ -33,7 +34,8 @@ bool report_new(struct service *s, const struct queue_letter *about, enum dsn_ac
 
     recipients_init(&to, QUEUE_EXPANDED_RECIPIENTS);
     users_refresh(s->users, loop_now_ms(s->loop));
-    bool found = smtp_reply_class(recipients_add(&to, s->users, &rcpt)) == 2 && to.n;
+    struct smtp_reply r = recipients_add(&to, s->users, &rcpt);
+    bool found = smtp_reply_class(r) == 2 && to.n;
     if (found) {
         clock_new_id(&id);
         int n = snprintf(flags, sizeof(flags), "via=queue parent=%s", about->env.id.text);
@@ -49,5 +51,7 @@ bool report_new(struct service *s, const struct queue_letter *about, enum dsn_ac
         *letter = queue_letter_new(&e, to.to, to.n);
     }
     recipients_done(&to);
-    return found;
+    if (!found)
+        return r.code == 451 ? E_UNAVAILABLE : 0;
+    return 1;
 }

@@ -8,9 +8,10 @@
 
 enum { REPORT_RCPTS = 100 }; /* that one report speaks of; of more there are several */
 
-/* Both are the caller's, who adds recipients to the bounce and gives them to the journal. False
- * where the sender's address leads to nobody: there is nobody to tell. */
-bool report_new(struct service *s, const struct queue_letter *about, enum dsn_action what,
-                struct bounce **bounce, struct queue_letter **letter);
+/* 1: both are the caller's, who adds recipients to the bounce and gives them to the journal.
+ * 0: the sender's address leads to nobody, and there is nobody to tell. E_UNAVAILABLE: where it
+ * leads cannot be known now. */
+int report_new(struct service *s, const struct queue_letter *about, enum dsn_action what,
+               struct bounce **bounce, struct queue_letter **letter);
 
 #endif
