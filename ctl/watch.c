@@ -1,5 +1,6 @@
 #include "ctl/watch.h"
 
+#include "base/ascii.h"
 #include "base/defer.h"
 #include "base/list.h"
 #include "ctl/json.h"
@@ -26,7 +27,13 @@ const struct args_option watch_options[] = {
     {NULL,        0, NULL,      NULL                                                          },
 };
 
-enum { BACKLOG = 64, BOX_COLUMNS = 12, SESSION_COLUMNS = 16, RECEIVE_BYTES = 4 << 20 };
+enum {
+    BACKLOG = 64,
+    TURN_PACKETS = 64,
+    BOX_COLUMNS = 12,
+    SESSION_COLUMNS = 16,
+    RECEIVE_BYTES = 4 << 20
+};
 
 struct house {
     struct config *config;
@@ -234,11 +241,28 @@ static void take_line(struct watching *w, const struct house *house, const struc
         buf_drop(&s->kept, str_find(buf_str(&s->kept), '\n') + 1);
 }
 
+/* Names and numbers are shown as they are: a process that was taken over may say anything. */
+static bool is_plain(const struct json *o)
+{
+    static const char *const names[] = {"time", "process", "session", "id", "event", "level"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct str s = json_text(o, names[i]);
+
+        for (size_t k = 0; k < s.n; k++)
+            if (!ascii_is_print(s.p[k]))
+                return false;
+    }
+    return true;
+}
+
 static void take_object(struct watching *w, const struct house *house, struct str text)
 {
     const struct json *o = json_parse(&w->arena, text);
     struct str kind = json_text(o, "kind");
 
+    if (!is_plain(o))
+        return;
     if (w->box && !str_eq(json_text(o, "process"), str_c(w->box)))
         return;
     if (str_eq(kind, STR("line")))
@@ -321,15 +345,19 @@ static void take_process(struct watching *w, const struct house *s)
     }
 }
 
-/* False when it has gone. */
+/* False when it has gone. Some packets a turn: who tells very much leaves the others theirs. */
 static bool read_process(struct watching *w, const struct process *p)
 {
     static char packet[WATCH_PACKET_BYTES];
-    ssize_t n;
+    ssize_t n = 1;
 
-    while ((n = recv(p->fd, packet, sizeof(packet), 0)) > 0)
+    for (int i = 0; i < TURN_PACKETS && !ended; i++) {
+        n = recv(p->fd, packet, sizeof(packet), 0);
+        if (n <= 0)
+            break;
         take_packet(w, p->house, (struct str){packet, (size_t)n});
-    return n < 0 && (errno == EAGAIN || errno == EINTR);
+    }
+    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
 static void watch(struct watching *w)

@@ -161,6 +161,16 @@ void watch_event(const char *level, const struct id *id, const char *event, stru
 
 /* ---- who looks on ---- */
 
+/* What was refused may only have begun: it is tried again while the directory is that new. */
+enum { FRESH_S = 3 };
+
+static bool is_fresh(struct timespec changed)
+{
+    int64_t age = (int64_t)(clock_wall_ms() / 1000) - changed.tv_sec;
+
+    return age >= -FRESH_S && age <= FRESH_S;
+}
+
 /* Root, or who we are ourselves: nobody else hears what letters say. */
 static bool may_look(int fd)
 {
@@ -203,21 +213,29 @@ static void greet(struct listener *l)
     buf_done(&b);
 }
 
+static void call(const char *dir, struct listener *l)
+{
+    l->fd = dial(dir, l->name);
+    if (l->fd >= 0) {
+        state.live++;
+        greet(l);
+    }
+}
+
 static void add(const char *dir, const char *name)
 {
     struct listener *l = find(name);
 
     if (!l && state.n < WATCH_LISTENERS && strlen(name) < NAME_BYTES) {
         l = &state.all[state.n++];
-        *l = (struct listener){.fd = dial(dir, name)};
+        *l = (struct listener){.fd = -1};
         snprintf(l->name, sizeof(l->name), "%s", name);
-        if (l->fd >= 0) {
-            state.live++;
-            greet(l);
-        }
     }
-    if (l)
-        l->seen = true;
+    if (!l)
+        return;
+    if (l->fd < 0)
+        call(dir, l);
+    l->seen = true;
 }
 
 static void read_dir(const char *dir)
@@ -249,7 +267,7 @@ void watch_look(const char *run_dir, const char *process)
     if (stat(dir, &st) < 0)
         st.st_mtim = (struct timespec){0};
     if (st.st_mtim.tv_sec == state.changed.tv_sec &&
-        st.st_mtim.tv_nsec == state.changed.tv_nsec)
+        st.st_mtim.tv_nsec == state.changed.tv_nsec && !is_fresh(st.st_mtim))
         return;
     pthread_mutex_lock(&state.lock);
     snprintf(state.process, sizeof(state.process), "%s", process);

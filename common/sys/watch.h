@@ -28,7 +28,7 @@ enum {
     WATCH_DIR_MODE = 0750,
 };
 
-/* Whom to tell: reads run_dir/watch/ where it has changed. */
+/* Whom to tell: reads run_dir/watch/ where it has changed, and some seconds after that. */
 void watch_look(const char *run_dir, const char *process);
 /* Is anybody told at the moment? Stays valid, and changes. */
 bool watch_on(void);

@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 
@@ -250,3 +251,16 @@ def test_strangers_may_not(house):
                        extra_groups=[], cwd="/", timeout=60)
     assert r.returncode == 1 and "only root and the user who runs posta" in r.stderr
     assert (house.run / "watch").stat().st_mode & 0o007 == 0
+
+
+def test_a_process_that_lies_does_not_reach_the_terminal(house):
+    with Watch(house, json=False) as w, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        s.connect(str(house.run / "watch" / str(w.p.pid)))
+        good = {"time": "2026-01-01T00:00:00.000Z", "process": "msa", "pid": 1, "kind": "event", "level": "info", "id": "", "event": "e", "text": "t"}
+        line = {**good, "kind": "line", "session": "s-1", "direction": ">"}
+        for o in (good, line):
+            for name in ("time", "process", "session", "level", "id", "event"):
+                s.send(json.dumps({**o, name: "\x1b]0;owned\x07\n"}).encode() + b"\n")
+            s.send(json.dumps({**o, "text": "\x1b]0;owned\x07", "event": "the-last"}).encode() + b"\n")
+        until(lambda: w.raw.count(b"owned") >= 2 and b"the-last" in w.raw, lambda: f"the last words; there are {w.raw[-500:]}")
+    assert b"\x1b" not in w.raw and b"\x07" not in w.raw and w.raw.count(b"owned") == 2, "as \\x1b"
