@@ -10,6 +10,7 @@ LAB_DOMAINS="norte sur este"
 host() {
     case $1-${2-} in
     dns-*) echo 2 ;;
+    client-*) echo 5 ;;
     norte-smtp) echo 11 ;; # posta-msa
     norte-mx) echo 12 ;;   # posta-mta-receive
     norte-mail) echo 13 ;; # posta-mta-send: the address that letters come from has the name that is said in EHLO

@@ -110,23 +110,31 @@ done
     soa example.
     echo "ns.example. IN A $LAB_NET4.$(host dns)"
     aaaa ns.example. "$(host dns)"
+    echo "client.example. IN A $LAB_NET4.$(host client)"
+    aaaa client.example. "$(host client)"
+    # two domains that are names and nothing else: one with two servers, of which neither exists, and one that takes no mail (RFC 7505)
+    printf 'isla.example. IN MX %s\n' '10 mx.isla.example.' '20 backup.isla.example.'
+    echo "mx.isla.example. IN A $LAB_NET4.41"
+    echo "backup.isla.example. IN A $LAB_NET4.42"
+    echo 'oeste.example. IN MX 0 .'
     # shellcheck disable=SC2086
     below $zones
 } | sign example.
 {
     soa "$reverse4"
     echo "$(host dns).$reverse4 IN PTR ns.example."
+    echo "$(host client).$reverse4 IN PTR client.example."
     for d in $LAB_DOMAINS; do
         for role in smtp mx imap pop3 mail; do echo "$(host "$d" $role).$reverse4 IN PTR $role.$d.example."; done
     done | awk '{ last[$1] = $0 } END { for (a in last) print last[a] }' # one name an address: mail where there is one for all
 } | sign "$reverse4"
 [ -z "$reverse6" ] || {
     soa "$reverse6"
-    for d in dns $LAB_DOMAINS; do
+    for d in dns client $LAB_DOMAINS; do
         for role in smtp mx imap pop3 mail; do
             n=$(host "$d" $role)
             name=$role.$d.example.
-            [ "$d" != dns ] || name=ns.example.
+            case $d in dns) name=ns.example. ;; client) name=client.example. ;; esac
             # the interface's half of the address: its last digits are read as hexadecimal
             echo "$(printf '%04x' "0x$n" | sed 's/./&\n/g' | sed -n '1!G;h;$p' | paste -sd. | sed 's/^\.*//').0.0.0.0.0.0.0.0.0.0.0.0.$reverse6 IN PTR $name"
         done
@@ -154,7 +162,8 @@ at() { # DOMAIN ROLE PORT
     if [ "$LAB_ANY" = yes ]; then echo "{\"*:$((LAB_PORTS + $3))\"}"; else echo "{\"$LAB_NET4.$(host "$1" "$2"):$((LAB_PORTS + $3))\"}"; fi
 }
 for d in $LAB_DOMAINS; do
-    etc=$(echo "$LAB_ETC" | sed "s/@/$d/g")
+    etc=$(echo "$LAB_ETC" | sed "s/@/$d/g") clear=
+    [ "$d" != norte ] || clear='   clear_auth = true' # so that a login can be typed into telnet and seen on the wire; the others show how it should be
     cp "$dir/public/anchor.key" "$dir/etc/$d/anchor.key"
     cat >"$dir/etc/$d/posta.conf" <<CONF
 # $d.example of the demo network: see docker/README.md. Written by docker/lab/setup.sh at each start.
@@ -171,6 +180,6 @@ pop3d { listen = $(at "$d" pop3 110)   listen_tls = $(at "$d" pop3 995) }
 dns   { servers = {"$LAB_NET4.$(host dns)@$((LAB_PORTS + 53))"}   trust_anchor = "$etc/anchor.key" }
 # a class does not wait five minutes for the second attempt
 limits { retry_first_seconds = 2s   retry_max_seconds = 15s   send_connect_seconds = 5s }
-lab   { loopback_mx = $([ "$LAB_ANY" = yes ] && echo false || echo true) }
+lab   { loopback_mx = $([ "$LAB_ANY" = yes ] && echo false || echo true)$clear }
 CONF
 done

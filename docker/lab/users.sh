@@ -1,13 +1,20 @@
 #!/bin/sh
 # users.sh DOMAIN NAME:PASSWORD... - posta init, the domain DOMAIN.example and its users, where they are not there yet. POSTA is the program with
-# its configuration ("posta -c FILE"), else posta.
+# its configuration ("posta -c FILE"), else posta. The lab book's users come besides, all with the password sesame: a mailbox for each page
+# that shows one.
 set -eu
 posta=${POSTA:-posta}
 domain=$1.example
 shift
 $posta init
 $posta domain list | grep -qw "$domain" || $posta domain add "$domain"
+$posta alias list | grep -q "postmaster@$domain" || master=${1%%:*}@$domain
+case $domain in
+norte.example) set -- "$@" gina:sesame katia:sesame ;;
+sur.example) set -- "$@" blanca:sesame carlos:sesame elena:sesame fede:sesame hugo:sesame ines:sesame juan:sesame luis:sesame ;;
+esac
+there=$($posta user list)
 for user in "$@"; do
-    $posta user list | grep -q "${user%%:*}@$domain" || printf '%s\n' "${user#*:}" | $posta user add "${user%%:*}@$domain" --password-stdin
-done
-$posta alias list | grep -q "postmaster@$domain" || $posta alias add "postmaster@$domain" "${1%%:*}@$domain"
+    echo "$there" | grep -q "^${user%%:*}@$domain" || echo "${user%%:*}@$domain ${user#*:}"
+done | $posta user add --batch
+[ -z "${master-}" ] || $posta alias add "postmaster@$domain" "$master"

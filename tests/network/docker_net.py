@@ -141,6 +141,15 @@ class DockerNetwork(Network):
         assert not check or r.returncode == 0, f"{argv} in {box} said {r.returncode}:\n{r.stdout}{r.stderr}"
         return r
 
+    def typing(self, box, words):
+        return ["docker", "exec", "-i", self.container(box), *words]
+
+    def leave(self, box):
+        pass
+
+    def as_documented(self, text):
+        return text.replace(NET4, "172.30.25").replace(NET6, "fd70:6f73:7461:25")
+
     def posta(self, domain, *args, input=None, check=True):
         return self.run("norte-queue" if domain == "norte" else domain, ["posta", *args], input, check)
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from posta import BUILD, NOBODY, alive, as_user, free_port, free_ports, until  # noqa: E402, F401
 
 NET4, NET6, LOOPBACK, LOOPBACK_PORTS = "172.30.25", "fd70:6f73:7461:25", "127.0.1", 2000
-CLIENT, CLONE_NEWNET = 5, 0x40000000
+CLONE_NEWNET = 0x40000000
 PROGRAMS = {"norte-authd": "authd/posta-authd", "norte-mda": "mda/posta-mda", "norte-send": "mta/send/posta-mta-send",
             "norte-queue": "mta/queue/posta-mta-queue", "norte-receive": "mta/receive/posta-mta-receive", "norte-msa": "msa/posta-msa",
             "norte-imapd": "imapd/posta-imapd", "norte-pop3d": "pop3d/posta-pop3d"}
@@ -63,7 +63,7 @@ class HostNetwork(Network):
         self.net4, self.ports = (NET4, 0) if self.namespaces else (LOOPBACK, LOOPBACK_PORTS)
         self.public = directory / "lab/public"
         self.numbers = numbers()
-        self.processes = {}
+        self.processes, self.typists = {}, {}
         self.uid = NOBODY if os.geteuid() == 0 else 0
         self.env = {**os.environ, "LAB_NET4": self.net4, "LAB_NET6": NET6 if self.namespaces else "", "LAB_PORTS": str(self.ports),
                     "LAB_ANY": "yes" if self.namespaces else "no", "LAB_ETC": f"{directory}/lab/etc/@", "LAB_STATE": f"{directory}/@/state",
@@ -93,7 +93,7 @@ class HostNetwork(Network):
         self.dir.mkdir(parents=True, exist_ok=True)
         assert open_to(self.uid, self.dir), f"{self.dir} is not open to all"
         self.reachable(LAB / "hosts.sh")
-        for d in DOMAINS:
+        for d in (*DOMAINS, "student"):
             (self.dir / d).mkdir(exist_ok=True)
             if self.uid:
                 os.chown(self.dir / d, self.uid, self.uid)
@@ -108,18 +108,25 @@ class HostNetwork(Network):
     def down(self):
         for d in DOMAINS:
             self.stop(d)
+            if self.posta(d, "status", check=False).returncode == 0:  # somebody has started it by hand
+                self.posta(d, "stop")
         self.end("dns")
         self.complaints()
         self.forget()
 
     def forget(self):
         """Processes that are left and namespaces."""
+        for box in list(self.typists):
+            self.leave(box)
         for box in list(self.processes):
             self.kill(box)
         if self.namespaces:
             for line in tell("ip", "netns", "list").splitlines():
                 name = line.split()[0]
                 if name.startswith(self.name + "-"):
+                    for pid in tell("ip", "netns", "pids", name).split():  # a shell, or a posta that was started by hand
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(int(pid), signal.SIGKILL)
                     tell("ip", "netns", "delete", name)
                     shutil.rmtree(f"/etc/netns/{name}", ignore_errors=True)
 
@@ -134,7 +141,7 @@ class HostNetwork(Network):
         if box == "dns":
             return self.numbers["dns", "mx"]
         if box == "client":
-            return CLIENT
+            return self.numbers["client", "mx"]
         role = NORTE[box] if box in NORTE else "mail"
         return self.numbers[box.split("-")[0], role] if role else None
 
@@ -264,6 +271,36 @@ class HostNetwork(Network):
     def run(self, box, argv, input=None, check=True):
         """A program in a box; for "client" as whoever calls."""
         return subprocess.run([*self.inside(box), *argv], input=input, capture_output=True, text=True, timeout=PATIENCE * 2, env=self.env, cwd="/", check=check)
+
+    def person(self, box, *words):
+        """What has to be run for a program to run as a person in that box would run it; with namespaces the box's files are where the
+        containers have them."""
+        if not self.namespaces:
+            return [*words]
+        return [*self.inside(box), "unshare", "-mu", "--propagation=unchanged", str(ROOT / "tests/network/box.sh"), str(self.dir), str(self.build), box,
+                str(self.uid), *words]
+
+    def typing(self, box, words):
+        """As person(), in files that are laid out once for all that is typed there."""
+        if box not in self.typists:
+            p = subprocess.Popen(["setpriv", "--pdeathsig=KILL", *self.person(box, "sh", "-c", "echo ready && exec sleep infinity")], env=self.env, cwd="/",
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            self.typists[box] = p
+            assert p.stdout.readline() == b"ready\n", f"no files of its own for {box}"
+        drop = ["setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups"]
+        env = ["env", "-i", "PATH=/run/build/ctl:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "TERM=dumb", "HOME=" + ("/student" if box == "client" else "/"),
+               *(f"{k}={self.env[k]}" for k in ("ASAN_OPTIONS", "UBSAN_OPTIONS"))]
+        return ["nsenter", "-t", str(self.typists[box].pid), "-m", "-n", "-u", "-r", "-w", *drop, *env, *words]
+
+    def leave(self, box):
+        p = self.typists.pop(box, None)
+        if p:
+            p.kill()
+            p.wait(PATIENCE)
+            p.stdout.close()
+
+    def idle(self, domain):
+        return not any((self.dir / domain / "state/spool/msg").iterdir()) or super().idle(domain)
 
     def posta(self, domain, *args, input=None, check=True):
         r = subprocess.run([str(self.build / "ctl/posta"), "-c", str(self.conf(domain)), *args], input=input, capture_output=True, text=True,

@@ -31,7 +31,7 @@ def address(domain):
 
 def numbers():
     """{(domain, role): the last number of its address}, as docker/lab/hosts.sh has them."""
-    words = "".join(f'echo {d} {r} "$(host {d} {r})"; ' for d in ("dns", *DOMAINS) for r in ("mail", "mx", "smtp", "imap", "pop3"))
+    words = "".join(f'echo {d} {r} "$(host {d} {r})"; ' for d in ("dns", "client", *DOMAINS) for r in ("mail", "mx", "smtp", "imap", "pop3"))
     out = subprocess.run(["sh", "-c", f'. "{LAB}/hosts.sh"; {words}'], capture_output=True, text=True, check=True).stdout
     return {(d, r): int(n) for d, r, n in (line.split() for line in out.splitlines())}
 
@@ -55,6 +55,37 @@ class Network:
 
     def boxes(self):
         return [b for d in DOMAINS for b in BOXES[d]]
+
+    def idle(self, domain):
+        """Is the queue empty?"""
+        return not self.queue(domain)
+
+    def room(self, box):
+        return Room(self, box)
+
+    def as_documented(self, text):
+        """The text with the addresses that the network has when nobody asks for others."""
+        return text
+
+
+class Room:
+    """A box as somebody who types in it has it: Talk and run_block of typed.py take it."""
+
+    def __init__(self, network, box):
+        self.network, self.box, self.home = network, box, "/student" if box == "client" else "/"
+
+    def inside(self, *words):
+        """What has to be run for a program to run there."""
+        return self.network.typing(self.box, words)
+
+    def run(self, command, status=0):
+        r = subprocess.run(self.inside("sh", "-c", command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           errors="replace", timeout=PATIENCE, check=False)
+        assert status is None or r.returncode == status, f"{command} in {self.box} said {r.returncode}\n{r.stdout}"
+        return r.stdout
+
+    def close(self):
+        self.network.leave(self.box)
 
 
 # ---- what a person does: the standard libraries over the network's sockets, names verified ----

@@ -68,10 +68,10 @@ def up(n, stay):
 
 
 def enter(n, box, *words):
-    """As the box sees it; posta is the program of this build with that domain's configuration."""
+    """As a person in the box; posta is the program of this build with that domain's configuration."""
     os.environ["PATH"] = f"{n.build}/ctl:{os.environ['PATH']}"
     os.environ["POSTA_CONF"] = str(n.conf(box.split("-")[0]))
-    words = [*n.inside(box), *words]
+    words = n.person(box, *words)
     os.execvp(words[0], words)
 
 
