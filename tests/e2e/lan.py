@@ -175,6 +175,8 @@ class Room:
     """Room(lan, "sur", "mx.sur.example", "postfix", "courier"): those packages on that host, and what lies below `trees`. `shared` is its
     /tmp, seen from both sides."""
 
+    home = "/tmp"
+
     def __init__(self, lan, host, name, *names, trees=()):
         trees = [*trees, *(packages(*names) if names else [])]
         self.lan, self.host, self.env = lan, host, {}

@@ -11,7 +11,7 @@ import textwrap
 
 import pytest
 
-import lab
+import typed
 from foreign import Courier, Postfix
 from lan import SANITIZED, Lan, Names, Room, complaints, posta_tree
 from posta import ROOT, until
@@ -272,7 +272,7 @@ def fold(line):
 
 def side_by_side(left, right):
     rows = []
-    for a, b in itertools.zip_longest(lab.commands(left), lab.commands(right), fillvalue=[]):
+    for a, b in itertools.zip_longest(typed.commands(left), typed.commands(right), fillvalue=[]):
         a, b = ([piece for line in side for piece in fold(line)] for side in (a, b))
         rows += [f"{x:{COLUMN}} | {y}".rstrip() for x, y in itertools.zip_longest(a, b, fillvalue="")]
         rows.append(" " * COLUMN + " |")
@@ -295,7 +295,7 @@ class Terminal:
     processes are listed, `ready` has to succeed: who starts a server is told sooner than the server has all its processes."""
 
     def __init__(self, room, ready="true"):
-        self.room, self.inside, self.ready = room, room.inside, ready
+        self.room, self.inside, self.home, self.ready = room, room.inside, room.home, ready
 
     def run(self, command, status=0):
         if "ps -eo" in command:
@@ -321,7 +321,7 @@ def play(rooms, side):
     """The steps of one side, with their answers."""
     said = []
     for step in STEPS:
-        said.append([line.replace("$ TTY ", "$ ") for line in lab.run_block(rooms, getattr(step, side))])
+        said.append([line.replace("$ TTY ", "$ ") for line in typed.run_block(rooms, getattr(step, side))])
         if step.title.startswith("3."):
             certificate = "/etc/posta/tls/fullchain.pem" if side == "posta" else "/etc/cert.pem"
             rooms["pupil"].room.write("/tmp/server.pem", rooms["server"].room.run("cat", certificate))
@@ -366,6 +366,6 @@ def written():
 
 
 def test_the_groups_lab_is_what_its_page_says(written):
-    if lab.WRITE:
+    if typed.WRITE:
         DOCUMENT.write_text(written, encoding="utf-8")
     assert written.split("\n") == DOCUMENT.read_text(encoding="utf-8").split("\n"), "POSTA_WRITE_DOCS=1 writes it anew"

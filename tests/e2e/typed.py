@@ -1,4 +1,4 @@
-"""lab - commands and dialogues as a pupil types them, and what they answer, with all that changes from run to run replaced by words.
+"""typed - commands and dialogues as a pupil types them, and what they answer, with all that changes from run to run replaced by words.
 
 A block of a page is a list of lines. `host$ command` is run on that host; when lines `C: …` stand below it, it is a dialogue: each is typed
 when the server has answered the one before. All other lines are the answer, and are written anew each time.
@@ -11,12 +11,12 @@ import time
 
 from posta import PATIENCE
 
-PROMPT = re.compile(r"([a-z]+)\$ (.*)")
+PROMPT = re.compile(r"([a-z][a-z0-9-]*)\$ (.*)")
 WRITE = os.environ.get("POSTA_WRITE_DOCS") == "1"
 
 # What differs from run to run, most special first.
 PLACES = [(re.compile(pattern, re.M), to) for pattern, to in (
-    (r"\b\d{10}\.\w+\.(mx\.\w+\.example)", r"NAME.\1"),  # of a letter in a Maildir
+    (r"\b\d{10}\.\w+\.((mx|mail)\.\w+\.example)", r"NAME.\1"),  # of a letter in a Maildir
     (r"(,[SW]=)\d+\b", r"\1N"),
     (r",P=\d+\.(\d+)", r",P=N.\1"),
     (r"(?i)^((S: )?\W*message-id: )<.*>", r"\1<MESSAGE-ID>"),
@@ -60,7 +60,7 @@ class Talk:
     """A program that speaks SMTP, POP3 or IMAP with a server and is typed into: telnet, openssl s_client."""
 
     def __init__(self, room, command):
-        self.p = subprocess.Popen(room.inside("sh", "-c", f"cd /tmp && exec {command}"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.p = subprocess.Popen(room.inside("sh", "-c", f"cd {room.home} && exec {command}"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb"})
         self.rest, self.command, self.protocol, self.open = b"", "", None, True
 
@@ -164,6 +164,6 @@ def run_block(rooms, block):
         if typed:
             said = "\n".join(dialogue(room, command, typed))
         else:
-            said = room.run(f"cd /tmp; {command}", status=None).rstrip("\n")
+            said = room.run(f"cd {room.home}; {command}", status=None).rstrip("\n")
         out += [first, *lines_of(steady(said))]
     return out
