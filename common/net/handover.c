@@ -432,8 +432,9 @@ struct handover *handover_new(struct loop *l, const char *path, bool lmtp, struc
     return h;
 }
 
-void handover_set_deadline(struct handover *h, uint64_t deadline_ms)
+void handover_set_limits(struct handover *h, unsigned connections_max, uint64_t deadline_ms)
 {
+    h->connections_max = connections_max ? connections_max : 1;
     h->deadline_ms = deadline_ms;
 }
 

@@ -55,8 +55,9 @@ struct handover_job {
  */
 struct handover *handover_new(struct loop *l, const char *path, bool lmtp, struct str hostname,
                               unsigned connections_max, uint64_t deadline_ms);
-/* For transactions that begin later. */
-void handover_set_deadline(struct handover *h, uint64_t deadline_ms);
+/* For transactions that begin later; connections that are too many go when nobody needs them.
+ */
+void handover_set_limits(struct handover *h, unsigned connections_max, uint64_t deadline_ms);
 void handover_free(struct handover *h); /* no `done` for what is under way; accepts NULL */
 
 void handover_submit(struct handover *h, struct handover_job *job);

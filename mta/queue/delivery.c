@@ -430,8 +430,7 @@ struct journal_settle *delivery_delete(struct service *s, struct queue_letter *l
 
 /* ---- life ---- */
 
-static void open_road(struct delivery *d, enum queue_road which, const char *name,
-                      unsigned connections, uint64_t deadline_ms)
+static void open_road(struct delivery *d, enum queue_road which, const char *name)
 {
     struct service *s = d->service;
     struct road *w = &d->roads[which];
@@ -443,46 +442,42 @@ static void open_road(struct delivery *d, enum queue_road which, const char *nam
     w->which = which;
     w->name = name;
     w->pause = timer_new(s->loop, on_pause_over, w);
-    w->to =
-        handover_new(s->loop, path, true, s->settings->smtp.hostname, connections, deadline_ms);
-}
-
-static uint64_t send_deadline_ms(const struct config *c)
-{
-    return (uint64_t)c->limits.send_seconds * 1000 + DELIVERY_SEND_SPARE_MS;
+    w->to = handover_new(s->loop, path, true, s->settings->smtp.hostname, 1, 0);
 }
 
 static void set_limits(struct delivery *d)
 {
-    const struct config *c = d->service->program->config;
+    const struct config_limits *c = &d->service->program->config->limits;
+    struct road *here = &d->roads[QUEUE_LOCAL], *far = &d->roads[QUEUE_FAR];
 
-    destinations_limit(queue_destinations(d->service->queue), c->limits.send_connections,
-                       c->limits.send_connections_per_destination, &d->service->schedule);
+    here->max = ATTEMPTS_A_CONNECTION * c->delivery_connections;
+    handover_set_limits(here->to, c->delivery_connections,
+                        (uint64_t)c->delivery_seconds * 1000);
+    far->max = c->send_connections;
+    handover_set_limits(far->to, c->send_connections,
+                        (uint64_t)c->send_seconds * 1000 + DELIVERY_SEND_SPARE_MS);
+    destinations_limit(queue_destinations(d->service->queue), c->send_connections,
+                       c->send_connections_per_destination, &d->service->schedule);
 }
 
 struct delivery *delivery_new(struct service *s)
 {
-    const struct config *c = s->program->config;
     struct delivery *d = must_alloc(calloc(1, sizeof(*d)));
 
     d->service = s;
     d->more = timer_new(s->loop, on_more, d);
     list_init(&d->attempts);
-    open_road(d, QUEUE_LOCAL, "mda", c->limits.delivery_connections,
-              (uint64_t)c->limits.delivery_seconds * 1000);
-    open_road(d, QUEUE_FAR, "send", c->limits.send_connections, send_deadline_ms(c));
-    d->roads[QUEUE_LOCAL].max = ATTEMPTS_A_CONNECTION * c->limits.delivery_connections;
-    d->roads[QUEUE_FAR].max = c->limits.send_connections;
+    open_road(d, QUEUE_LOCAL, "mda");
+    open_road(d, QUEUE_FAR, "send");
     set_limits(d);
     return d;
 }
 
+/* Where there is more room now, somebody's turn has come. */
 void delivery_reload(struct delivery *d)
 {
-    const struct config *c = d->service->program->config;
-
-    handover_set_deadline(d->roads[QUEUE_FAR].to, send_deadline_ms(c));
     set_limits(d);
+    service_run(d->service);
 }
 
 void delivery_free(struct delivery *d)

@@ -817,6 +817,20 @@ def test_reload_brings_a_route_and_forgets_one(house):
         arrived(posta, new)
 
 
+def test_reload_makes_room_for_more_deliveries():
+    ports = free_ports(2)
+    with system(sections={"mta": routes(ports, "may"), "limits": QUICK + " send_connections = 1"}) as posta:
+        with Liar({"MAIL": SILENT}, port=ports[0]) as slow, Liar(port=ports[1]) as quick:
+            send(posta, "a@d0.test")
+            until(lambda: slow.commands("MAIL"), "the one delivery")
+            send(posta, "b@d1.test")
+            assert "waits for its turn" in standing(posta, "b@d1.test")["why"]
+            posta.sections["limits"] = QUICK + " send_connections = 4"
+            posta.write_conf()
+            posta.cli("reload")
+            arrived(posta, quick)
+
+
 def test_stop_in_the_middle_and_start_again():
     port, = free_ports(1)
     with system(sections={"mta": f'route "d.test" {{ to = "127.0.0.1:{port}" }}', "limits": QUICK}) as posta:
