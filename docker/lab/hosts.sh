@@ -21,3 +21,12 @@ host() {
     *) echo "no such host: $1 $2" >&2; return 1 ;;
     esac
 }
+
+# user DOMAIN: its first user and the password that is in every textbook
+user() {
+    case $1 in
+    norte) echo alice:wonderland ;;
+    sur) echo bob:builder ;;
+    este) echo carol:singer ;;
+    esac
+}

@@ -4,15 +4,15 @@
 #   DIRECTORY/ca/                   the lab's certificate authority; its key leaves this folder for nowhere
 #   DIRECTORY/etc/DOMAIN/           for each domain: posta.conf, cert.pem, key.pem, ca.pem, anchor.key
 #   DIRECTORY/zones/                the signed zones, from the root down, their keys, nsd.conf
-#   DIRECTORY/public/               what clients trust: ca.pem, anchor.key
+#   DIRECTORY/public/               what clients trust: ca.pem, anchor.key; muttrc.DOMAIN opens the mailbox of the domain's user
 #
 # Needs openssl, ldns-keygen and ldns-signzone. Besides the variables of hosts.sh: LAB_ETC, LAB_STATE, LAB_RUN are the folders that posta
-# will see, with @ for the domain.
+# will see, with @ for the domain; LAB_PUBLIC is where clients see public/.
 set -eu
 here=$(dirname "$0")
 . "$here/hosts.sh"
 : "${LAB_ETC=/etc/posta}" "${LAB_STATE=/var/lib/posta}" "${LAB_RUN=/run/posta}" "${LAB_ZONES=/lab/zones}"
-: "${LAB_TMP=$LAB_ZONES}" # where the name server may write
+: "${LAB_PUBLIC=/lab/public}" "${LAB_TMP=$LAB_ZONES}" # where the name server may write
 dir=$1
 mkdir -p "$dir/ca" "$dir/zones" "$dir/public"
 chmod 700 "$dir/ca"
@@ -182,4 +182,16 @@ dns   { servers = {"$LAB_NET4.$(host dns)@$((LAB_PORTS + 53))"}   trust_anchor =
 limits { retry_first_seconds = 2s   retry_max_seconds = 15s   send_connect_seconds = 5s }
 lab   { loopback_mx = $([ "$LAB_ANY" = yes ] && echo false || echo true)$clear }
 CONF
+done
+
+# ---- mutt: `mutt -F public/muttrc.norte` is alice's ----
+for d in $LAB_DOMAINS; do
+    login=$(user "$d")
+    name=${login%%:*}@$d.example
+    cat >"$dir/public/muttrc.$d" <<MUTT
+set ssl_force_tls=yes ssl_ca_certificates_file="$LAB_PUBLIC/ca.pem" certificate_file="" tmpdir=/tmp
+set imap_user="$name" imap_pass="${login#*:}" smtp_pass="${login#*:}" from="$name" use_from=yes realname="" hostname="client.example"
+set folder="imaps://imap.$d.example:$((LAB_PORTS + 993))/" spoolfile="imaps://imap.$d.example:$((LAB_PORTS + 993))/INBOX" record="=Sent" postponed="=Drafts"
+set smtp_url="smtps://$name@smtp.$d.example:$((LAB_PORTS + 465))" header_cache="" abort_nosubject=no confirmappend=no
+MUTT
 done

@@ -1,11 +1,12 @@
 #!/bin/sh
-# users.sh DOMAIN NAME:PASSWORD... - posta init, the domain DOMAIN.example and its users, where they are not there yet. POSTA is the program with
-# its configuration ("posta -c FILE"), else posta. The lab book's users come besides, all with the password sesame: a mailbox for each page
-# that shows one.
+# users.sh DOMAIN - posta init, the domain DOMAIN.example and its users, where they are not there yet. POSTA is the program with its configuration
+# ("posta -c FILE"), else posta. Besides the user of hosts.sh come the lab book's, all with the password sesame: a mailbox for each page that
+# shows one.
 set -eu
+. "$(dirname "$0")/hosts.sh"
 posta=${POSTA:-posta}
 domain=$1.example
-shift
+set -- "$(user "$1")"
 $posta init
 $posta domain list | grep -qw "$domain" || $posta domain add "$domain"
 $posta alias list | grep -q "postmaster@$domain" || master=${1%%:*}@$domain

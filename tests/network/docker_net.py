@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 
 from host_net import free_port, pss, until
 from lab import BOXES, PATIENCE, ROOT, SERVICES, Network, numbers
@@ -57,7 +58,7 @@ class DockerNetwork(Network):
     def __init__(self, directory):
         self.dir, self.public = directory, directory / "public"
         self.numbers, self.name = numbers(), f"posta-test-{os.getpid()}"
-        self.web, self.ids = free_port(), {}
+        self.web, self.ids, self.took = free_port(), {}, {}  # took: what was done, in seconds
         self.own, self.before = "POSTA_IMAGE" not in os.environ, dangling()
         self.env = {**os.environ, "LAB_NET4": NET4, "LAB_NET6": NET6, "LAB_WEB": str(self.web), "COMPOSE_HTTP_TIMEOUT": str(UP_SECONDS)}
         if self.own:
@@ -74,9 +75,11 @@ class DockerNetwork(Network):
     def up(self):
         if self.own:
             self.build()
+        begun = time.monotonic()
         self.compose("up", "-d", "--no-build")
         for box in ("dns", "webmail", *self.boxes()):
             self.wait_healthy(box)
+        self.took["all boxes healthy"] = time.monotonic() - begun
         self.public.mkdir(exist_ok=True)
         for name in ("ca.pem", "anchor.key"):
             (self.public / name).write_text(self.run("client", ["cat", f"/lab/public/{name}"]).stdout)
@@ -84,8 +87,11 @@ class DockerNetwork(Network):
 
     def build(self):
         self.before = dangling()
+        begun = time.monotonic()
         subprocess.run([ROOT / "docker/base.sh", self.env["BASE"]], check=True, timeout=BUILD_SECONDS)
+        self.took["base.sh"] = time.monotonic() - begun
         self.compose("build", timeout=BUILD_SECONDS)
+        self.took["all images"] = time.monotonic() - begun - self.took["base.sh"]
 
     def down(self):
         for box in self.boxes():  # the orderly end of each
@@ -183,8 +189,10 @@ class DockerNetwork(Network):
             used[box] = sum(pss(int(p)) for p in pids)
         return used
 
+    def figures(self):
+        return {**{f"{what}, s": round(s) for what, s in self.took.items()}, **{f"{image}, MB": round(mb, 1) for image, mb in self.image_sizes().items()}}
+
     def image_sizes(self):
-        """{image: MB}"""
         name = self.env["POSTA_IMAGE"]
         out = docker("image", "inspect", "-f", "{{.Size}}", *(name + i for i in IMAGES))
         return {name + i: int(n) / 1e6 for i, n in zip(IMAGES, out.split())}

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 
-from lab import BOXES, DOMAINS, LAB, NORTE, PATIENCE, ROOT, SERVICES, USERS, Network, numbers
+from lab import BOXES, DOMAINS, LAB, NORTE, PATIENCE, ROOT, SERVICES, Network, numbers
 
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from posta import BUILD, NOBODY, alive, as_user, free_port, free_ports, until  # noqa: E402, F401
@@ -55,19 +55,25 @@ def pss(pid):
     return 0
 
 
+def namespaces_work():
+    """Root alone makes them, and not in every container."""
+    return os.geteuid() == 0 and subprocess.run(["unshare", "-n", "-m", "true"], capture_output=True, check=False).returncode == 0
+
+
 class HostNetwork(Network):
     def __init__(self, directory, namespaces=None, build=BUILD, name=None):
         self.dir, self.build = directory, build
-        self.namespaces = os.geteuid() == 0 if namespaces is None else namespaces
+        self.namespaces = namespaces_work() if namespaces is None else namespaces
+        self.net6 = NET6 if self.namespaces and os.path.exists("/proc/sys/net/ipv6") else ""
         self.name = name or f"posta-{os.getpid()}"
         self.net4, self.ports = (NET4, 0) if self.namespaces else (LOOPBACK, LOOPBACK_PORTS)
         self.public = directory / "lab/public"
         self.numbers = numbers()
         self.processes, self.typists = {}, {}
         self.uid = NOBODY if os.geteuid() == 0 else 0
-        self.env = {**os.environ, "LAB_NET4": self.net4, "LAB_NET6": NET6 if self.namespaces else "", "LAB_PORTS": str(self.ports),
+        self.env = {**os.environ, "LAB_NET4": self.net4, "LAB_NET6": self.net6, "LAB_PORTS": str(self.ports),
                     "LAB_ANY": "yes" if self.namespaces else "no", "LAB_ETC": f"{directory}/lab/etc/@", "LAB_STATE": f"{directory}/@/state",
-                    "LAB_RUN": f"{directory}/@/run", "LAB_ZONES": f"{directory}/lab/zones",
+                    "LAB_RUN": f"{directory}/@/run", "LAB_ZONES": f"{directory}/lab/zones", "LAB_PUBLIC": str(self.public),
                     "ASAN_OPTIONS": f"detect_leaks=1:abort_on_error=1:log_path={directory}/asan",
                     "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:log_path={directory}/ubsan"}
 
@@ -101,8 +107,7 @@ class HostNetwork(Network):
             os.chown(self.dir, self.uid, self.uid)
         subprocess.run([self.reachable(LAB / "setup.sh"), self.dir / "lab"], env=self.env, cwd="/", check=True, timeout=PATIENCE, **as_user(self.uid))
         for d in DOMAINS:
-            user, password = USERS[d]
-            subprocess.run([self.reachable(LAB / "users.sh"), d, f"{user}:{password}"], check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL, cwd="/",
+            subprocess.run([self.reachable(LAB / "users.sh"), d], check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL, cwd="/",
                            env={**self.env, "POSTA": f"{self.build}/ctl/posta -c {self.conf(d)}"}, **as_user(self.uid))
 
     def down(self):
@@ -161,7 +166,8 @@ class HostNetwork(Network):
             tell("ip", "-n", wire, "link", "add", f"p{i}", "type", "veth", "peer", "name", "eth0", "netns", ns)
             tell("ip", "-n", wire, "link", "set", f"p{i}", "master", "wire", "up")
             tell("ip", "-n", ns, "address", "add", f"{NET4}.{n}/24", "dev", "eth0")
-            tell("ip", "-n", ns, "address", "add", f"{NET6}::{n}/64", "dev", "eth0", "nodad")
+            if self.net6:
+                tell("ip", "-n", ns, "address", "add", f"{self.net6}::{n}/64", "dev", "eth0", "nodad")
             tell("ip", "-n", ns, "link", "set", "eth0", "up")
             os.makedirs(f"/etc/netns/{ns}", exist_ok=True)
             with open(f"/etc/netns/{ns}/resolv.conf", "w", encoding="ascii") as f:

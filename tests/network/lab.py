@@ -53,6 +53,10 @@ class Network:
     def queue(self, domain):
         return json.loads(self.posta(domain, "queue", "list", "--json").stdout)
 
+    def figures(self):
+        """What the driver measured: {words: number}."""
+        return {}
+
     def boxes(self):
         return [b for d in DOMAINS for b in BOXES[d]]
 

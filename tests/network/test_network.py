@@ -11,7 +11,7 @@ import ssl
 import threading
 
 import pytest
-from lab import DOMAINS, USERS, address, drop, inbox, send, subjects
+from lab import DOMAINS, USERS, Imap, address, drop, inbox, send, subjects
 from posta import until
 
 KILLS = int(os.environ.get("POSTA_NETWORK_KILLS", 20))
@@ -113,6 +113,22 @@ def test_swaks(network, domain):
     assert r.returncode == 0, r.stdout + r.stderr
     arrived(network, to, f"swaks {domain}")
     assert any(b"X-Test: yes" in m for m in inbox(network, to))
+
+
+def test_mutt(network):
+    """The client's own: sends with a copy kept in Sent, and opens the mailbox that it came to."""
+    if network.on_loopback:
+        pytest.skip("names cannot be looked up there")
+    network.run("client", ["env", "HOME=/tmp", "mutt", "-F", network.at_client("muttrc.este"), "-s", "by mutt", address("norte")], input="hello\n")
+    arrived(network, "norte", "by mutt")
+    with Imap(network, "este") as m:
+        m.select("Sent", readonly=True)
+        assert m.search(None, "SUBJECT", '"by mutt"')[1] != [b""]
+    keys = "<tag-pattern>~s mutt<enter><tag-prefix><set-flag>!<sync-mailbox><quit>"
+    network.run("client", ["env", "HOME=/tmp", "TERM=vt100", "script", "-qec", f"mutt -F {network.at_client('muttrc.norte')} -e 'push \"{keys}\"'", "/dev/null"])
+    with Imap(network, "norte") as m:
+        m.select("INBOX", readonly=True)
+        assert m.search(None, "FLAGGED")[1] != [b""]
 
 
 # ---- a domain is away ----
@@ -227,7 +243,7 @@ def test_killed_boxes_lose_nothing(network):
 def test_memory(network):
     """What the whole network takes, and each box."""
     used = network.memory()
-    print({box: f"{kib / 1024:.1f} MiB" for box, kib in used.items()}, f"{sum(used.values()) / 1024:.0f} MiB in all")
+    print({box: f"{kib / 1024:.1f} MiB" for box, kib in used.items()}, f"{sum(used.values()) / 1024:.0f} MiB in all", network.figures())
     if network.measures_memory:
         assert sum(used.values()) < 400 * 1024
         assert max(used[box] for box in network.boxes()) < 40 * 1024
