@@ -173,7 +173,7 @@ run_dir   = "$(echo "$LAB_RUN" | sed "s/@/$d/g")"
 workers   = 1
 tls   { certificate = "$etc/cert.pem"   key = "$etc/key.pem"   authorities = "$etc/ca.pem" }
 msa   { listen = $(at "$d" smtp 587)   listen_tls = $(at "$d" smtp 465) }
-mta   { listen = $(at "$d" mx 25)   port = $((LAB_PORTS + 25)) }
+mta   { listen = $(at "$d" mx 25)   port = $((LAB_PORTS + 25))   names = "all" }
 imapd { listen = $(at "$d" imap 143)   listen_tls = $(at "$d" imap 993) }
 pop3d { listen = $(at "$d" pop3 110)   listen_tls = $(at "$d" pop3 995) }
 # the lab's own Internet: its name server, and the key of its root

@@ -12,7 +12,7 @@ $posta domain list | grep -qw "$domain" || $posta domain add "$domain"
 $posta alias list | grep -q "postmaster@$domain" || master=${1%%:*}@$domain
 case $domain in
 norte.example) set -- "$@" gina:sesame katia:sesame ;;
-sur.example) set -- "$@" blanca:sesame carlos:sesame elena:sesame fede:sesame hugo:sesame ines:sesame juan:sesame luis:sesame ;;
+sur.example) set -- "$@" blanca:sesame carlos:sesame elena:sesame fede:sesame hugo:sesame ines:sesame juan:sesame luis:sesame marta:sesame ;;
 esac
 there=$($posta user list)
 for user in "$@"; do

@@ -22,6 +22,7 @@ PLACES = [(re.compile(pattern, re.M), to) for pattern, to in (
     (r"(?i)^((S: )?\W*message-id: )<.*>", r"\1<MESSAGE-ID>"),
     (r"message-id=<[^>]*>", "message-id=<MESSAGE-ID>"),
     (r"={15}\d+==", "===BOUNDARY==="),
+    (r"_MIME_BOUNDARY_\d+_\d+", "_MIME_BOUNDARY"),
     (r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), {1,2}\d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d [-+]\d{4}( \(\w+\))?", "DATE"),
     (r"\d\d?-\w{3}-\d{4} \d\d:\d\d:\d\d [-+]\d{4}", "DATE"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?([-+]\d\d:?\d\d)?", "DATE"),

@@ -1,148 +1,96 @@
-"""The pages of the lab book: docs/lab/en/*.md, and docs/lab/es/*.md with the same blocks. Each command and each dialogue of a page is run on a
-small network (norte.example and sur.example, each with a posta as installed, a DNS, a pupil's computer), and what is answered has to be what the
-page shows. POSTA_WRITE_DOCS=1 writes the answers into the pages.
+"""The pages of the lab book: docs/lab/en/*.md, and docs/lab/es/*.md with the same blocks. Each command and each dialogue of a page is run in the
+demo network, in the box that stands before the `$`, and what is answered has to be what the page shows. POSTA_WRITE_DOCS=1 writes the answers
+into the pages.
 """
-import json
-import os
-import pathlib
+import datetime
 import re
-import shutil
-import tempfile
+import time
 
 import pytest
-
-import lab
-from lan import SANITIZED, Lan, Names, Room, complaints, posta_tree
-from posta import ROOT, until
+import typed
+from lab import DOMAINS, ROOT, USERS
+from posta import until
 
 BOOK = ROOT / "docs/lab"
-HOSTS = {"norte": "192.0.2.10", "sur": "192.0.2.20", "pupil": "192.0.2.100"}
-ZONES = {"example": "".join(f"{d} IN MX 10 mx.{d}\nmx.{d} IN A {a}\n" for d, a in (("norte", "192.0.2.10"), ("sur", "192.0.2.20"), ("este", "192.0.2.30")))
-                    + "este IN MX 20 backup.este\nbackup.este IN A 192.0.2.31\noeste IN MX 0 .\nns IN A 192.0.2.53\npupil IN A 192.0.2.100\n",
-         "2.0.192.in-addr.arpa": "10 IN PTR mx.norte.example.\n20 IN PTR mx.sur.example.\n100 IN PTR pupil.example.\n"}
-USERS = {"norte": ("alice", "gina", "katia"), "sur": ("bob", "carlos", "elena", "fede", "hugo", "ines", "juan", "luis")}
-# What lies in the pupil's folder.
-FILES = {"client.py": '''import smtplib
-import ssl
-from email.message import EmailMessage
-
-letter = EmailMessage()
-letter["From"] = "alice@norte.example"
-letter["To"] = "luis@sur.example"
-letter["Subject"] = "By a program"
-letter.set_content("Hello Luis.")
-letter.add_attachment(b"1,2,3\\n", maintype="text", subtype="csv",
-                      filename="numbers.csv")
-trusted = ssl.create_default_context(cafile="norte.pem")
-with smtplib.SMTP("mx.norte.example", 587) as server:
-    server.starttls(context=trusted)
-    server.login("alice@norte.example", "sesame")
-    print("refused:", server.send_message(letter))
-''', "reader.py": '''import email
-import email.policy
-import imaplib
-import ssl
-
-trusted = ssl.create_default_context(cafile="sur.pem")
-with imaplib.IMAP4_SSL("mx.sur.example", ssl_context=trusted) as box:
-    box.login("luis@sur.example", "sesame")
-    box.select("INBOX")
-    answer, data = box.fetch("1", "(BODY.PEEK[])")
-    letter = email.message_from_bytes(data[0][1], policy=email.policy.default)
-    print(letter["From"], "|", letter["Subject"])
-    for part in letter.walk():
-        print(part.get_content_type(), part.get_filename())
-'''}
 BLOCK = re.compile(r"```console\n(.*?)```\n", re.S)
+ENGINE = re.compile(r"docker compose -f docker/compose\.yaml (stop|start) (sur|este)")
+PAGES = sorted(p.name for p in (BOOK / "en").glob("*.md"))
+# a person types on a machine with root's right to make the boxes, or in the containers
+ON = pytest.mark.parametrize("network", ["namespaces", "docker"], indirect=True, scope="session")
 
 
-def install(town, host):
-    """The lab's posta: as init leaves it, with the lab's DNS; norte takes passwords in clear, so that they can be typed by hand."""
-    town.env = SANITIZED
-    town.run(f"posta init --hostname mx.{host}.example --domain {host}.example")
-    more = 'workers = 1\ndns { servers = {"192.0.2.53"} insecure = {"."} }\n' + ("lab { clear_auth = true }\n" if host == "norte" else "")
-    conf = town.run("cat /etc/posta/posta.conf")
-    town.write("/etc/posta/posta.conf", conf + more)
-    town.run("posta", "user", "add", "--batch", input="".join(f"{u}@{host}.example sesame\n" for u in USERS[host]))
-    town.run("posta start --daemon")
+def due(recipient):
+    """When the next try is, in seconds."""
+    return datetime.datetime.fromisoformat(recipient["next_try"]).timestamp()
 
 
-class World:
-    def __init__(self, directory):
-        self.lan, self.names, self.rooms = Lan(HOSTS), None, {}
-        try:
-            self.names = Names(self.lan, directory / "names", ZONES)
-            (directory / "tree").mkdir()
-            tree = posta_tree(directory / "tree")
-            for host in ("norte", "sur"):
-                self.rooms[host] = Room(self.lan, host, f"mx.{host}.example", trees=[tree])
-                install(self.rooms[host], host)
-            pupil = self.rooms["pupil"] = Room(self.lan, "pupil", "pupil.example")
-            for name, text in FILES.items():
-                pupil.write(f"/tmp/{name}", text)
-            for host in ("norte", "sur"):
-                pupil.write(f"/tmp/{host}.pem", self.rooms[host].run("cat /etc/posta/tls/fullchain.pem"))
-        except BaseException:
-            self.close()
-            raise
+class Desk:
+    """The boxes of a network, with whom types in them; `host` is the machine on which the network runs."""
 
-    def settle(self):
-        """Until every letter is delivered, or waits because somebody said so."""
-        for host in ("norte", "sur"):
-            room = self.rooms[host]
-            msg = room.path("var/lib/posta/spool/msg")
+    def __init__(self, network):
+        self.network, self.rooms, self.away = network, {}, set()
 
-            def tried(room=room, msg=msg):
-                if not any(msg.iterdir()):
-                    return True
-                said = room.run("posta queue list --json", status=None)
-                return not said.startswith("[") or all(r["state"] == "later" for letter in json.loads(said) for r in letter["recipients"])
-            until(tried, lambda room=room: "letters delivered or put off\n" + room.run("posta queue list; tail -20 /var/lib/posta/posta.log", status=None))
+    def room(self, box):
+        if box not in self.rooms:
+            self.rooms[box] = self.network.room(box)
+        return self.rooms[box]
+
+    def close(self):
+        for room in self.rooms.values():
+            room.close()
+        for domain in self.away:
+            self.network.start(domain)
+
+    def rest(self):
+        """Until every letter is delivered, or waits for who is away, for a second at least: long enough to be looked at."""
+        def at_rest(domain):
+            if self.network.idle(domain):
+                return True
+            waiting = [r for letter in self.network.queue(domain) for r in letter["recipients"]]
+            soon = [r for r in waiting if r["state"] != "later" or due(r) < time.time() + 1 or r["address"].split("@")[1].split(".")[0] not in self.away]
+            return bool(waiting) and not soon
+        there = [d for d in DOMAINS if d not in self.away] * 2  # a letter may have gone from one that had not been looked at to one that had
+        until(lambda: all(map(at_rest, there)), lambda: f"letters delivered or put off\n{[self.network.queue(d) for d in there]}\n{self.network.logs()}")
+
+    def engine(self, command):
+        """What one types outside: a domain goes away, or comes back."""
+        verb, domain = ENGINE.fullmatch(command).groups()
+        getattr(self.network, verb)(domain)
+        (self.away.add if verb == "stop" else self.away.discard)(domain)
 
     def play(self, block):
         """One block, a command after the other, each when the letters of the one before have come to rest."""
         out = []
-        for lines in lab.commands(block):
-            out += lab.run_block(self.rooms, lines)
-            self.settle()
+        for lines in typed.commands(block):
+            box, command = typed.PROMPT.fullmatch(lines[0]).groups()
+            if box == "host":
+                self.engine(command)
+                out.append(lines[0])
+            else:
+                out += [self.network.as_documented(line) for line in typed.run_block({box: self.room(box)}, lines)]
+            if box in ("client", "host"):
+                self.rest()
         return out
-
-    def close(self):
-        if self.names:
-            self.names.close()
-        self.lan.close()
 
 
 @pytest.fixture(scope="module")
-def world():
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="posta-pages-"))
-    os.chmod(directory, 0o755)
-    try:
-        made = World(directory)
-        try:
-            yield made
-            for host in ("norte", "sur"):
-                made.rooms[host].run("posta stop")
-                assert not complaints(made.rooms[host])
-        finally:
-            made.close()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+def desk(network):
+    made = Desk(network)
+    yield made
+    made.close()
 
 
-PAGES = sorted(p.name for p in (BOOK / "en").glob("*.md"))
-
-
+@ON
 @pytest.mark.parametrize("name", PAGES)
-def test_page(world, name):
+def test_page(network, desk, name):
     path = BOOK / "en" / name
     text = path.read_text(encoding="utf-8")
     blocks = BLOCK.findall(text)
     assert blocks, "a page of the lab has something to type"
     for block in blocks:
-        said = "\n".join(world.play(block.rstrip("\n").split("\n"))) + "\n"
+        said = "\n".join(desk.play(block.rstrip("\n").split("\n"))) + "\n"
         text = text.replace(f"```console\n{block}```\n", f"```console\n{said}```\n", 1)
-    if lab.WRITE:
+    if typed.WRITE:
         path.write_text(text, encoding="utf-8")
     assert text.split("\n") == path.read_text(encoding="utf-8").split("\n"), "POSTA_WRITE_DOCS=1 writes the answers into the page"
 
@@ -155,7 +103,7 @@ def test_both_books_have_the_same_pages():
 def test_the_spanish_page_has_the_same_blocks(name):
     path, english = BOOK / "es" / name, BLOCK.findall((BOOK / "en" / name).read_text(encoding="utf-8"))
     text = path.read_text(encoding="utf-8")
-    if lab.WRITE:
+    if typed.WRITE:
         parts = BLOCK.split(text)
         assert len(parts) == 2 * len(english) + 1, "another number of blocks"
         for n, block in enumerate(english):
@@ -163,3 +111,12 @@ def test_the_spanish_page_has_the_same_blocks(name):
         path.write_text("".join(parts), encoding="utf-8")
         text = "".join(parts)
     assert BLOCK.findall(text) == english
+    assert text.count("\n## ") == (BOOK / "en" / name).read_text(encoding="utf-8").count("\n## ")
+
+
+def test_each_page_is_in_the_contents():
+    for language in ("en", "es"):
+        contents = (BOOK / ("README.md" if language == "en" else "LEEME.md")).read_text(encoding="utf-8")
+        assert sorted(set(re.findall(rf"\({language}/([^)]+\.md)\)", contents))) == PAGES
+        for domain, (user, password) in USERS.items():
+            assert f"{user}@{domain}.example" in contents and f"`{password}`" in contents
