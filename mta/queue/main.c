@@ -112,11 +112,13 @@ void service_status(struct service *s, struct buf *out)
 {
     buf_addf(out,
              "\"letters\": %zu, \"recipients\": %zu, \"sessions\": %u, \"taken\": %llu, "
-             "\"delivered\": %llu, \"deferred\": %llu, \"failed\": %llu, \"trace_lost\": %llu",
+             "\"delivered\": %llu, \"deferred\": %llu, \"failed\": %llu, \"trace_lost\": %llu, "
+             "\"unwritten\": %s",
              queue_count(s->queue), queue_count_recipients(s->queue), s->sessions,
              (unsigned long long)s->taken, (unsigned long long)s->delivered,
              (unsigned long long)s->deferred, (unsigned long long)s->failed,
-             (unsigned long long)(s->trace ? trace_lost(s->trace) : 0));
+             (unsigned long long)(s->trace ? trace_lost(s->trace) : 0),
+             journal_idle(s->journal) ? "false" : "true");
 }
 
 void service_drained(struct service *s)

@@ -118,6 +118,19 @@ class Unix:
         self.s.close()
 
 
+def ask_queue(run, command):
+    """The objects of the answer of queue.ctl, and its last line."""
+    c = Unix(run / "queue.ctl", greet=False)
+    c.f.write(command.encode() + b"\n")
+    c.f.flush()
+    objects = []
+    while not (line := c.f.readline().decode().rstrip("\n")).startswith(("OK", "ERR")):
+        assert line, "the answer ended in the middle"
+        objects.append(json.loads(line))
+    c.close()
+    return objects, line
+
+
 class Queue(System):
     """posta-mta-queue alone, with -c."""
 
@@ -141,16 +154,7 @@ class Queue(System):
         self.process = None
 
     def ctl(self, command):
-        """The objects of the answer, and its last line."""
-        c = Unix(self.run / "queue.ctl", greet=False)
-        c.f.write(command.encode() + b"\n")
-        c.f.flush()
-        objects = []
-        while not (line := c.f.readline().decode().rstrip("\n")).startswith(("OK", "ERR")):
-            assert line, "the answer ended in the middle"
-            objects.append(json.loads(line))
-        c.close()
-        return objects, line
+        return ask_queue(self.run, command)
 
     def list(self):
         return self.ctl("LIST")[0]
