@@ -6,12 +6,13 @@
  * (mxset, smtp/result.h); until then the domain is a destination of its own. Domains of the
  * same set share one window from then on.
  *
- *               answers, a window's worth of them: window + 1
- *               ┌──┐
- *               │  ▼      trouble: window / 2          trouble at 1
- *     new ─▶  OPEN, window 1 … most ◀──────────────┐ ─────────────▶ DEAD until its back-off
- * ends (3)       ▲                                  │                  │  (twice as long each
- * time) └── an answer ── OPEN, window 1 ◀──┼──────────────────┘ └── hope: somebody asks for it
+ *     new, window 3 ──▶ OPEN ──┐ answers, a window's worth of them: window + 1
+ *                       │  ▲ ▲ │ trouble: window / 2
+ *          trouble at 1 │  │ └─┘
+ *                       ▼  └──────── an answer: window 1 ────────┐
+ *                      DEAD ── back-off over, or hope ──▶ one delivery asks
+ *                       ▲                                        │
+ *                       └────── trouble: twice as long ──────────┘
  *
  * Trouble is silence (no connection, no greeting, a connection that breaks or takes too long)
  * and 421; what a server says of a mailbox is an answer like any other. Of the deliveries that

@@ -3,8 +3,8 @@
  *
  *   send.sock ─▶ session ─▶ delivery ─┬─▶ resolve ─▶ DNS
  *   (LMTP, XSPOOL)          a letter, │
- *                           a domain  └─▶ remote ─▶ one connection to another server; kept for
- * a while in `idle` and used again
+ *                           a domain  └─▶ remote ─▶ one connection to another server, kept
+ *                                                   for a while and used again
  *
  * The queue hands letters over by name; nobody else may, since whoever can, sends mail to the
  * world in our name.
