@@ -8,7 +8,7 @@ packages_of() {
     exim) echo "exim4-daemon-light exim4-base libdb5.3 libidn12 libgnutls-dane0 libgnutls30 libnsl2 libtirpc3 libpcre2-8-0" ;;
     courier) echo "courier-imap courier-pop courier-base courier-authlib courier-authdaemon libcourier-unicode4 libidn12 gamin libgamin0 libglib2.0-0 libltdl7 libgdbm6 libpcre3
         libgnutls30" ;;
-    dovecot) echo "dovecot-core dovecot-lmtpd libexttextcat-2.0-0 liblua5.4-0 libstemmer0d libunwind8 libsodium23 libtirpc3 libwrap0" ;;
+    dovecot) echo "dovecot-core dovecot-lmtpd dovecot-imapd dovecot-pop3d libexttextcat-2.0-0 liblua5.4-0 libstemmer0d libunwind8 libsodium23 libtirpc3 libwrap0" ;;
     *) echo "mtas.sh: nobody is called $1" >&2; exit 2 ;;
     esac
 }

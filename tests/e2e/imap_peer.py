@@ -1,4 +1,5 @@
 """imap_peer - Dovecot's imap over a Maildir of letters, without a login, and a reader of what IMAP servers say."""
+import functools
 import os
 import pathlib
 import re
@@ -7,20 +8,18 @@ import tempfile
 
 import pytest
 
-from posta import NOBODY, PATIENCE, ROOT, until
+from lan import packages
+from posta import NOBODY, PATIENCE, until
 
 QUOTED = re.compile(rb'"((?:[^"\\\r\n\0\x80-\xff]|\\["\\])*+)"')  # RFC 3501 9
-PEERS = ROOT / "build-check/peers"
 
 
+@functools.lru_cache(None)
 def unpacked():
-    """Where Dovecot is; skips where it cannot be had."""
+    """What has to be laid over /usr for Dovecot and Courier to be there, as overlay's lowerdir; skips where they cannot be had."""
     if os.geteuid() != 0:
-        pytest.skip("needs root: Dovecot runs in a mount namespace of its own")
-    r = subprocess.run([str(ROOT / "tests/peers.sh"), str(PEERS)], capture_output=True, text=True)
-    if r.returncode:
-        pytest.skip("Dovecot's packages cannot be had: " + r.stderr.strip()[-200:])
-    return PEERS
+        pytest.skip("needs root: Dovecot and Courier run in a mount namespace of their own")
+    return ":".join(str(tree / "usr") for tree in packages("dovecot", "courier"))
 
 
 def ask(letters, commands):
@@ -35,7 +34,7 @@ def ask(letters, commands):
         conf = root / "dovecot.conf"
         conf.write_text(f"mail_location = maildir:{maildir}\nlog_path = {root}/log\nssl = no\n")
         subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", d], check=True)
-        script = (f"mount -t overlay -o lowerdir={PEERS}/usr:/usr overlay /usr && cd {maildir} && "
+        script = (f"mount -t overlay -o lowerdir={unpacked()}:/usr overlay /usr && cd {maildir} && "
                   f"cat | exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups /usr/lib/dovecot/imap -c {conf}")
         text = "".join(f"a{n} {c}\r\n" for n, c in enumerate(["SELECT INBOX", *commands, "LOGOUT"]))
         with open(root / "said", "w+b") as said, open(root / "why", "w+b") as why:

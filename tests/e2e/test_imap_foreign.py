@@ -468,7 +468,7 @@ class Beside(Imap):
     """An IMAP server of others over our Maildir, logged in from the start, spoken to through a socket pair."""
 
     def __init__(self, house, who):
-        peers, p = unpacked(), house.posta
+        p = house.posta
         if who == "dovecot":
             conf = p.dir / "dovecot-imap.conf"
             conf.write_text(f"mail_location = maildir:{house.dir}\nlog_path = {p.dir}/dovecot.log\nssl = no\n")
@@ -476,7 +476,7 @@ class Beside(Imap):
         else:
             command, env = "/usr/bin/imapd .", {"AUTHENTICATED": "alice", "MAILDIR": ".", "MAILDIRPATH": ".", "IMAP_CAPABILITY": "IMAP4rev1 UIDPLUS",
                                                 "IMAP_USELOCKS": "1", "LD_LIBRARY_PATH": "/usr/lib/courier-authlib", "TCPREMOTEIP": "127.0.0.1"}
-        script = (f"mount -t overlay -o lowerdir={peers}/usr:/usr overlay /usr && cd {house.dir} && "
+        script = (f"mount -t overlay -o lowerdir={unpacked()}:/usr overlay /usr && cd {house.dir} && "
                   f"exec setpriv --reuid={p.uid} --regid={p.uid} --clear-groups {command}")
         self.s, theirs = socket.socketpair()
         self.s.settimeout(PATIENCE)

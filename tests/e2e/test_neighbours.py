@@ -5,23 +5,15 @@ import subprocess
 
 import pytest
 
-from posta import DOMAIN, PASSWORD, PATIENCE, ROOT
+from imap_peer import unpacked
+from posta import DOMAIN, PASSWORD, PATIENCE
 
-PEERS = ROOT / "build-check/peers"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the neighbours run in a mount namespace of their own")
 
 
-@pytest.fixture(scope="module")
-def peers():
-    r = subprocess.run([str(ROOT / "tests/peers.sh"), str(PEERS)], capture_output=True, text=True)
-    if r.returncode:
-        pytest.skip("the neighbours' packages cannot be had: " + r.stderr.strip()[-200:])
-    return PEERS
-
-
-def pop3(peers, posta, command, commands, **env):
+def pop3(posta, command, commands, **env):
     """Runs a POP3 daemon that needs no login over our Maildir, with the peers' /usr laid over ours; its answer."""
-    script = (f"mount -t overlay -o lowerdir={peers}/usr:/usr overlay /usr && cd {posta.maildir()} && "
+    script = (f"mount -t overlay -o lowerdir={unpacked()}:/usr overlay /usr && cd {posta.maildir()} && "
               f"cat | exec setpriv --reuid={posta.uid} --regid={posta.uid} --clear-groups {command}")
     r = subprocess.run(["unshare", "-m", "sh", "-c", script], input="".join(c + "\r\n" for c in commands).encode(), capture_output=True,
                        timeout=PATIENCE, env={**os.environ, "HOME": str(posta.dir), **env})
@@ -62,7 +54,7 @@ def theirs(text):
 
 
 @pytest.mark.parametrize("who", ["dovecot", "courier"])
-def test_reads_the_same_letters(posta, peers, who):
+def test_reads_the_same_letters(posta, who):
     fill(posta, 5)
     count = len(posta.letters())
     commands = ["LIST", *[f"RETR {n + 1}" for n in range(count)], "QUIT"]
@@ -70,9 +62,9 @@ def test_reads_the_same_letters(posta, peers, who):
     if who == "dovecot":
         conf = posta.dir / "dovecot.conf"
         conf.write_text(f"mail_location = maildir:{posta.maildir()}\nlog_path = {posta.dir}/dovecot.log\nssl = no\n")
-        said, why = pop3(peers, posta, f"/usr/lib/dovecot/pop3 -c {conf}", commands, USER="bob")
+        said, why = pop3(posta, f"/usr/lib/dovecot/pop3 -c {conf}", commands, USER="bob")
     else:
-        said, why = pop3(peers, posta, "/usr/lib/courier/courier/courierpop3d .", commands, AUTHENTICATED="bob", MAILDIR=".")
+        said, why = pop3(posta, "/usr/lib/courier/courier/courierpop3d .", commands, AUTHENTICATED="bob", MAILDIR=".")
     sizes, letters = theirs(said)
     assert letters == before[2], why
     assert sizes == before[0], why

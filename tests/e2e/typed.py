@@ -43,6 +43,7 @@ PLACES = [(re.compile(pattern, re.M), to) for pattern, to in (
     (r"\b\d+(\.\d+)? (ms|s|min)\b", "TIME"),
     (r"\bsize=\d+", "size=N"),
     (r"\b\d+ (bytes|B)\b", r"N \1"),
+    (r"^ID +TIME +N B ", "ID  TIME  N B "),  # columns to the right
 )]
 
 
@@ -61,7 +62,7 @@ class Talk:
     """A program that speaks SMTP, POP3 or IMAP with a server and is typed into: telnet, openssl s_client."""
 
     def __init__(self, room, command):
-        self.p = subprocess.Popen(room.inside("sh", "-c", f"cd {room.home} && exec {command}"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.p = subprocess.Popen(room.inside("sh", "-c", f"exec 2>&1; cd {room.home} && exec {command}"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb"})
         self.rest, self.command, self.protocol, self.open = b"", "", None, True
 

@@ -83,7 +83,7 @@ class Room:
         return self.network.typing(self.box, words)
 
     def run(self, command, status=0):
-        r = subprocess.run(self.inside("sh", "-c", command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        r = subprocess.run(self.inside("sh", "-c", "exec 2>&1; " + command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                            errors="replace", timeout=PATIENCE, check=False)
         assert status is None or r.returncode == status, f"{command} in {self.box} said {r.returncode}\n{r.stdout}"
         return r.stdout
