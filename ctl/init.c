@@ -1,8 +1,8 @@
 /*
  * init - makes what a posta needs and is not there yet; called again, it changes nothing.
  *
- *   posta.conf (only with --hostname) ─▶ users (as root) ─▶ folders ─▶ users.db and its
- * snapshot ─▶ certificate
+ *   posta.conf (only with --hostname) ─▶ users (as root) ─▶ folders
+ *              ─▶ users.db and its snapshot ─▶ certificate
  */
 #include "ctl/init.h"
 

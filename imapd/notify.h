@@ -2,9 +2,11 @@
  * notify - tells sessions in IDLE (RFC 2177) that their mailbox may have changed.
  *
  *   run/change/ ── datagram of mda, pop3d, another imapd (store/change.h) ──▶ at once
+ *
  *   inotify on new/ and cur/ ── what other programs do ──▶ NOTIFY_FOREIGN_MS later, once for
- * all that happened, to those that have not looked since no watch to be had ── both are looked
- * at each NOTIFY_POLL_MS
+ *                          all that happened, to those that have not looked since
+ *
+ *   no watch to be had ──▶ both are looked at each NOTIFY_POLL_MS
  *
  * Our own renames are seen by inotify too, and mostly before the datagram that is about them: a
  * session that has looked after an event is not told of it. What is told may be nothing new;

@@ -1,10 +1,17 @@
 /*
  * APPEND (RFC 3501 6.3.11): a letter comes in pieces, and none of it is kept here.
  *
- *   {n} ─ parsed, size looked at ──▶ APPEND_ASKED: may it come?   NO: refused before it is
- * sent, │                      or passed over (LITERAL+) ▼ WORK_MORE: "+ go on" FRAME_PIECE,
- * work, FRAME_PIECE, work … APPENDING │ CRLF                 │ something else ▼ ▼ APPEND_ENDS:
- * append_end          APPEND_ENDS: append_cancel, BAD
+ *   {n} ─ parsed, size looked at ──▶ APPEND_ASKED: may it come?
+ *                                      │       │
+ *                                      │       └─ NO: refused before it is sent,
+ *                                      │          or passed over (LITERAL+)
+ *                                      ▼
+ *                          WORK_MORE: "+ go on"
+ *                          FRAME_PIECE, work, FRAME_PIECE, work … APPENDING
+ *                                      │
+ *                            CRLF ┌────┴────┐ something else
+ *                                 ▼         ▼
+ *           APPEND_ENDS: append_end         APPEND_ENDS: append_cancel, BAD
  */
 #include "imapd/session_impl.h"
 

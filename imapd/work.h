@@ -4,8 +4,9 @@
  * session itself (session.h) never does.
  *
  *   session ──WANT_WORK──▶ work_step() ── untagged responses into `out`, up to WORK_OUT_BYTES
- * ──▶ WORK_MORE: step again when they are sent │ └──▶ WORK_DONE: result: OK, NO or BAD with
- * code and text
+ *                              │
+ *                              ├──▶ WORK_MORE: step again when they are sent
+ *                              └──▶ WORK_DONE: result: OK, NO or BAD with code and text
  *
  * At the end of each command the view is brought up to date: EXISTS, RECENT, FETCH of changed
  * flags, EXPUNGE where it is allowed (not in FETCH, STORE, SEARCH by sequence number: RFC

@@ -1,8 +1,8 @@
 /*
  * SEARCH: RFC 3501 6.4.4, 7.2.5, ESEARCH of RFC 4731, MODSEQ of RFC 7162 3.1.5.
  *
- *   prepare() ──▶ search_run(), WORK_SEARCH_ROWS a step ──▶ highest() ──▶ tell(), as long as
- * `out` has room
+ *   prepare() ──▶ search_run(), WORK_SEARCH_ROWS a step ──▶ highest()
+ *             ──▶ tell(), as long as `out` has room
  */
 #include "imapd/print.h"
 #include "imapd/work_impl.h"

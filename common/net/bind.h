@@ -2,9 +2,8 @@
  * bind - listening sockets from the words of the configuration.
  *
  * "*:25" is both families (two sockets, so that an IPv4 peer is never shown as ::ffff:…),
- * "127.0.0.1:25" and
- * "[::1]:25" one. Everything is non-blocking and close-on-exec. Used by the supervisor, and by
- * a program that runs alone.
+ * "127.0.0.1:25" and "[::1]:25" one. Everything is non-blocking and close-on-exec. Used by the
+ * supervisor, and by a program that runs alone.
  */
 #ifndef POSTA_NET_BIND_H
 #define POSTA_NET_BIND_H

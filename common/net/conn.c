@@ -1,7 +1,9 @@
 /*
- *   dial ──▶ DIALING ──connected──▶ OPEN ──TURN_CLOSE, flushed──▶ LINGERING ──EOF, time──▶
- * CLOSED │                    │ ▲ conn_new                                            ▲
- *               └──refused───────────┴─┴──peer gone, conn_abort(), conn_fail()───────────────┘
+ *   dial ──▶ DIALING ──connected──▶ OPEN ──TURN_CLOSE, flushed──▶ LINGERING
+ *               │                  ▲  │                                │
+ *               │       conn_new ──┘  │ peer gone,                     │ EOF, time
+ *               │ refused             │ conn_abort(), conn_fail()      ▼
+ *               └─────────────────────┴───────────────────────────▶ CLOSED
  *
  * Every callback that moves bytes ends in pump(); only conn_leave() and
  * on_io_closed() free. The session goes when the state is LINGERING or CLOSED and

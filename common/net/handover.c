@@ -1,10 +1,11 @@
 /*
- *            submit                     READY
- *   job  ──▶ waiting ──────────────────────────▶ on a link ──DONE──▶ done
- *              ▲  │ nobody listens, patience over     │ broken
- *              │  └──▶ done (not handed)              │
- *              └───── not handed, first time ─────────┴──▶ done (not handed, or handed without
- * answer)
+ *   job  ──submit──▶ waiting ──READY──▶ on a link ──DONE──▶ done
+ *                     ▲ │                   │
+ *                     │ │ nobody listens,   │ broken
+ *                     │ │ patience over     │
+ *                     │ └──▶ done           ├──▶ done (not handed, or handed without answer)
+ *                     │  (not handed)       │
+ *                     └─────────────────────┘ not handed, first time
  *
  *   link ──▶ dialing ──greeted──▶ busy ⇄ idle ──quiet for long, or broken──▶ gone
  */

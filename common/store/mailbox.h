@@ -7,9 +7,10 @@
  * index.db's transactions.
  *
  *   begin ── looks whether new/ or cur/ have changed, takes in what others did: gives UIDs to
- * letters │      first seen (renamed into cur/ with P=, cur/ flushed), finds flags changed,
- * letters gone │      … reads and changes … end ──── commits, announces (store/change.h), gives
- * the index back
+ *     │      letters first seen (renamed into cur/ with P=, cur/ flushed), finds flags changed,
+ *     │      letters gone
+ *     …      reads and changes
+ *   end ──── commits, announces (store/change.h), gives the index back
  *
  * All functions block. A mailbox is used by one thread at a time; `mailboxes` by all.
  */

@@ -1,6 +1,6 @@
 /*
- *   text ──config_scan──▶ known keys only ──libconfuse──▶ take_value(): checked, line known ──▶
- * struct config
+ *   text ──config_scan──▶ known keys only ──libconfuse──▶ take_value(): checked, line known
+ *        ──▶ struct config
  *
  * All options are strings to libconfuse: a row's type is checked here, where a bad value is one
  * more fault and does not end the reading.

@@ -2,8 +2,8 @@
  * publish(): two `posta` may change at once, so the copy is made under a lock, after the commit
  * of whoever holds it:
  *
- *   lock users.lock ─▶ remove pub/users.db.new ─▶ VACUUM INTO it ─▶ fsync ─▶ rename over
- * pub/users.db ─▶ fsync pub/
+ *   lock users.lock ─▶ remove pub/users.db.new ─▶ VACUUM INTO it ─▶ fsync
+ *                   ─▶ rename over pub/users.db ─▶ fsync pub/
  *
  * The last to publish copied after every commit before it. A crash leaves users.db.new, which
  * the next one removes.

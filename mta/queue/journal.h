@@ -9,9 +9,9 @@
  *   take     in/ID ─ rename ─▶ msg/ID ─▶ [a report: in/NEW ─▶ msg/NEW ─▶] sync of msg/
  *            ─▶ commit of the envelope, and the report's ─▶ done (250)
  *
- *   settle   [the bounce: in/NEW ─▶ msg/NEW ─▶ sync of msg/] ─▶ commit: recipients changed or
- *            gone, the bounce there ─▶ done ─▶ unlink of msg/ID when its last recipient has
- * gone
+ *   settle   [the bounce: in/NEW ─▶ msg/NEW ─▶ sync of msg/]
+ *            ─▶ commit: recipients changed or gone, the bounce there ─▶ done
+ *            ─▶ unlink of msg/ID when its last recipient has gone
  *
  * SPOOL.md says why a crash between any two steps is harmless. A take that fails is given up,
  * file and all. A settle is kept and tried again until the database takes it, for what it tells

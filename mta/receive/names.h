@@ -3,8 +3,8 @@
  * only when it leads back to that address (D09), and whether a sender's domain has a null MX
  * (RFC 7505; D01).
  *
- *   PTR of the address ─▶ of each name, at most NAMES_OF_ADDRESS, A or AAAA ─▶ the first that
- * fits
+ *   PTR of the address ─▶ of each name, at most NAMES_OF_ADDRESS, A or AAAA
+ *                      ─▶ the first that fits
  *
  * Nothing starts before the first question; a failure to start is told once, and then nobody is
  * asked. Names that DNS could not say safely (dns/record.h) are none.

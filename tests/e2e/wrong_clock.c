@@ -25,7 +25,8 @@ static __attribute__((constructor)) void open_file(void)
 {
     const char *path = getenv("WRONG_CLOCK");
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    void *p = fd < 0 ? MAP_FAILED : mmap(NULL, 2 * sizeof(*wrong), PROT_READ, MAP_SHARED, fd, 0);
+    void *p =
+        fd < 0 ? MAP_FAILED : mmap(NULL, 2 * sizeof(*wrong), PROT_READ, MAP_SHARED, fd, 0);
 
     if (p != MAP_FAILED)
         wrong = p;
@@ -40,7 +41,8 @@ int clock_gettime(clockid_t clock, struct timespec *t)
 
     if (rc == 0 && wrong && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
         t->tv_sec += *wrong;
-    else if (rc == 0 && days_pass && (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE))
+    else if (rc == 0 && days_pass &&
+             (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE))
         t->tv_sec += wrong[1];
     return rc;
 }
