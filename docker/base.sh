@@ -12,6 +12,7 @@ mirror() { apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'O
 [ -n "$(mirror)" ] || $as_root apt-get update -qq
 tree=$(mktemp -d)
 trap '$as_root rm -rf "$tree"' EXIT
+trap 'exit 1' INT TERM
 # without what nobody reads in a container, as Debian's own slim images
 $as_root debootstrap --variant=minbase bookworm "$tree/base" "$(mirror)" >"$tree/log" 2>&1 || { tail -n 20 "$tree/log" >&2; exit 1; }
 printf 'path-exclude /usr/share/doc/*\npath-exclude /usr/share/man/*\npath-exclude /usr/share/locale/*\npath-exclude /usr/share/info/*\n' |

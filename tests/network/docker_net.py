@@ -15,7 +15,7 @@ from host_net import free_port, pss, until
 from lab import BOXES, PATIENCE, ROOT, SERVICES, Network, numbers
 
 COMPOSE = ROOT / "docker/compose.yaml"
-NET4, NET6 = "172.30.26", "fd70:6f73:7461:26"  # beside a demo that somebody runs
+NETWORKS = range(30, 250)  # third octets of the networks that tests take, beside a demo that somebody runs
 BUILD_SECONDS, UP_SECONDS = 3000, 300
 IMAGES = ("", "-lab", "-client", "-webmail")
 
@@ -49,18 +49,15 @@ def docker(*words, timeout=PATIENCE * 2):
     return r.stdout
 
 
-def dangling():
-    """Images without a name: the stages of a build that are left behind."""
-    return set(docker("images", "-q", "--filter", "dangling=true").split())
-
-
 class DockerNetwork(Network):
     def __init__(self, directory):
         self.dir, self.public = directory, directory / "public"
         self.numbers, self.name = numbers(), f"posta-test-{os.getpid()}"
         self.web, self.ids, self.took = free_port(), {}, {}  # took: what was done, in seconds
-        self.own, self.before = "POSTA_IMAGE" not in os.environ, dangling()
-        self.env = {**os.environ, "LAB_NET4": NET4, "LAB_NET6": NET6, "LAB_WEB": str(self.web), "COMPOSE_HTTP_TIMEOUT": str(UP_SECONDS)}
+        self.own = "POSTA_IMAGE" not in os.environ
+        n = NETWORKS[os.getpid() % len(NETWORKS)]
+        self.net4, self.net6 = f"172.30.{n}", f"fd70:6f73:7461:{n}"
+        self.env = {**os.environ, "LAB_NET4": self.net4, "LAB_NET6": self.net6, "LAB_WEB": str(self.web), "COMPOSE_HTTP_TIMEOUT": str(UP_SECONDS)}
         if self.own:
             self.env |= {"POSTA_IMAGE": self.name, "BASE": self.name + "-base"}
 
@@ -86,7 +83,6 @@ class DockerNetwork(Network):
         return self
 
     def build(self):
-        self.before = dangling()
         begun = time.monotonic()
         subprocess.run([ROOT / "docker/base.sh", self.env["BASE"]], check=True, timeout=BUILD_SECONDS)
         self.took["base.sh"] = time.monotonic() - begun
@@ -104,7 +100,7 @@ class DockerNetwork(Network):
         self.compose("down", "-v", "-t", "5", "--remove-orphans", check=False)
         if self.own:
             subprocess.run(["docker", "rmi", "-f", *(self.name + i for i in (*IMAGES, "-base"))], capture_output=True, check=False)
-            subprocess.run(["docker", "rmi", "-f", *(dangling() - self.before)], capture_output=True, check=False)
+            subprocess.run(["docker", "image", "prune", "-f", "--filter", f"label=posta.build={self.name}"], capture_output=True, check=False)
 
     # ---- boxes ----
 
@@ -139,7 +135,7 @@ class DockerNetwork(Network):
     # ---- use ----
 
     def connect(self, domain, role, port, timeout=PATIENCE):
-        return socket.create_connection((f"{NET4}.{self.numbers[domain, role]}", port), timeout)
+        return socket.create_connection((f"{self.net4}.{self.numbers[domain, role]}", port), timeout)
 
     def run(self, box, argv, input=None, check=True):
         r = subprocess.run(["docker", "exec", "-i", self.container(box), *argv], input=input or "", capture_output=True, text=True,
@@ -154,13 +150,13 @@ class DockerNetwork(Network):
         pass
 
     def as_documented(self, text):
-        return text.replace(NET4, "172.30.25").replace(NET6, "fd70:6f73:7461:25")
+        return text.replace(self.net4, "172.30.25").replace(self.net6, "fd70:6f73:7461:25")
 
     def posta(self, domain, *args, input=None, check=True):
         return self.run("norte-queue" if domain == "norte" else domain, ["posta", *args], input, check)
 
     def name_server(self):
-        return [f"@{NET4}.{self.numbers['dns', 'mx']}", "-p", "53"]
+        return [f"@{self.net4}.{self.numbers['dns', 'mx']}", "-p", "53"]
 
     def where(self, domain, service):
         role, port = SERVICES[service]
