@@ -43,6 +43,7 @@ PLACES = [(re.compile(pattern, re.M), to) for pattern, to in (
     (r"\b\d+(\.\d+)? (ms|s|min)\b", "TIME"),
     (r"\bsize=\d+", "size=N"),
     (r"\b\d+ (bytes|B)\b", r"N \1"),
+    (r"(: 451 4\.4\.1 )[^;]+(; next try)", r"\1REASON\2"),  # a stopped container has no address, a stopped program no port
     (r"^ID +TIME +N B ", "ID  TIME  N B "),  # columns to the right
 )]
 
