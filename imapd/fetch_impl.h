@@ -49,8 +49,6 @@ void letter_init(struct letter *l);
 void letter_close(struct letter *l); /* for the next one */
 void letter_done(struct letter *l);
 
-int letter_size(const struct letter *l, uint64_t *octets); /* of the open file; -errno */
-
 /* ---- sections ---- */
 
 /* Where a text lies in the file, or the text itself, valid until the next section_find(). */

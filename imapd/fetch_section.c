@@ -6,9 +6,6 @@
 #include "mail/envelope.h"
 #include "mail/header.h"
 
-#include <errno.h>
-#include <sys/stat.h>
-
 void letter_init(struct letter *l)
 {
     *l = (struct letter){.fd = -1};
@@ -32,16 +29,6 @@ void letter_done(struct letter *l)
     letter_close(l);
     arena_done(&l->arena);
     buf_done(&l->chosen);
-}
-
-int letter_size(const struct letter *l, uint64_t *octets)
-{
-    struct stat st;
-
-    if (fstat(l->fd, &st) < 0)
-        return -errno;
-    *octets = (uint64_t)st.st_size;
-    return 0;
 }
 
 /* RFC822.HEADER and RFC822.TEXT are sections under another name. */

@@ -91,13 +91,14 @@ static int look_again(struct step *s, struct fetch *f, struct message *m)
 static int open_letter(struct step *s, struct fetch *f, struct message *m)
 {
     struct letter *l = &f->letter;
-    uint64_t size = m->size;
 
     letter_close(l);
     if (f->needs_file || !m->header_complete) {
-        l->fd = mailbox_letter(s->w->box, m->uid, &l->crlf, &s->err);
-        int code = l->fd < 0 ? l->fd : letter_size(l, &size);
-        if (code == 0 && size != m->size)
+        struct letter_file file;
+        int code = l->fd = mailbox_letter(s->w->box, m->uid, &file, &s->err);
+
+        l->crlf = code >= 0 && file.crlf;
+        if (code >= 0 && file.octets != m->size)
             code = look_again(s, f, m);
         if (code < 0)
             return code;

@@ -176,10 +176,16 @@ static const char *const sql[INDEX_STATEMENTS] = {
     [SQL_MODSEQS_DROP] = "UPDATE message SET modseq = NULL WHERE id BETWEEN ?1 AND ?2"
                          " AND modseq IS NOT NULL",
     [SQL_UIDS] = "SELECT id & 4294967295 FROM message WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
+    [SQL_UID_BOUNDS] = "SELECT (SELECT min(id) FROM message WHERE id BETWEEN ?1 AND ?2)"
+                       " & 4294967295, (SELECT max(id) FROM message WHERE id BETWEEN ?1 AND ?2)"
+                       " & 4294967295",
     [SQL_COUNT] = "SELECT count(*) FROM message WHERE id BETWEEN ?1 AND ?2",
     /* ?3: the bit of \Seen */
     [SQL_FIRST_UNSEEN] = "SELECT id & 4294967295 FROM message WHERE id BETWEEN ?1 AND ?2"
                          " AND flags & ?3 = 0 ORDER BY id LIMIT 1",
+    [SQL_FIRST_UNSEEN_SINCE] =
+        "SELECT min(id) & 4294967295 FROM message WHERE id >> 32 = ?1 >> 32 AND modseq > ?4"
+        " AND modseq IS NOT NULL AND id BETWEEN ?1 AND ?2 AND flags & ?3 = 0",
     [SQL_EXPUNGED_ADD] = "INSERT INTO expunged (folder, modseq, first_uid, last_uid)"
                          " VALUES (?1, ?2, ?3, ?4)",
     [SQL_EXPUNGED_SINCE] = "SELECT first_uid, last_uid FROM expunged WHERE folder = ?1"
@@ -342,6 +348,7 @@ void index_close(struct index *x)
     if (!x)
         return;
     db_close(x->db);
+    uidset_done(&x->known.uids);
     free(x->maildir);
     free(x);
 }

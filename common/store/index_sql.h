@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "db/db.h"
 #include "store/index.h"
+#include "store/uidset.h"
 
 #include <sys/types.h>
 
@@ -43,8 +44,10 @@ enum index_sql {
     SQL_SUMMARY_COPY,
     SQL_MODSEQS_DROP,
     SQL_UIDS,
+    SQL_UID_BOUNDS,
     SQL_COUNT,
     SQL_FIRST_UNSEEN,
+    SQL_FIRST_UNSEEN_SINCE,
     SQL_EXPUNGED_ADD,
     SQL_EXPUNGED_SINCE,
     SQL_EXPUNGED_NTH,
@@ -61,6 +64,21 @@ enum index_sql {
     INDEX_STATEMENTS
 };
 
+/* A state of a folder. */
+struct index_stamp {
+    int64_t folder; /* 0: none */
+    uint64_t modseq;
+    uint32_t uidvalidity, uidnext, letters;
+};
+
+/* What was found out last of a folder that has holes among its UIDs, and of who is unread:
+ * mailbox_uids.c's. */
+struct index_known {
+    struct index_stamp uids_at, unseen_at;
+    struct uidset uids;
+    uint32_t unseen; /* the first; 0: none */
+};
+
 struct index {
     struct db *db;
     struct db_stmt *statements[INDEX_STATEMENTS];
@@ -70,6 +88,7 @@ struct index {
     struct list list;
     char *maildir;
     uint64_t idle_since_ms;
+    struct index_known known;
 };
 
 /* NULL where it cannot be prepared: the tables are not ours. */

@@ -367,20 +367,17 @@ int boxfolder_join(struct mailbox *b, struct str name, struct boxfolder **out, s
 
 /* ---- state ---- */
 
-static int ask(struct mailbox *b, enum index_sql which, uint32_t from, int64_t third,
-               int64_t *out, struct err *err)
+static int count_from(struct mailbox *b, uint32_t uid, uint32_t *out, struct err *err)
 {
     int r;
-    struct db_stmt *s = index_statement(b->x, which, &r, err);
+    struct db_stmt *s = index_statement(b->x, SQL_COUNT, &r, err);
 
     if (!s)
         return mailbox_failed(b, r);
-    db_bind_int(s, 1, letter_id(b->here.row.id, from));
+    db_bind_int(s, 1, letter_id(b->here.row.id, uid));
     db_bind_int(s, 2, letter_id(b->here.row.id, UINT32_MAX));
-    if (third)
-        db_bind_int(s, 3, third);
     r = db_step(s, err);
-    *out = r > 0 ? db_int(s, 0) : 0;
+    *out = r > 0 ? (uint32_t)db_int(s, 0) : 0;
     if (r > 0)
         db_reset(s);
     return r < 0 ? mailbox_failed(b, r) : 0;
@@ -404,22 +401,22 @@ static int measure_all(struct mailbox *b, uint64_t *octets, struct err *err)
 int mailbox_state(struct mailbox *b, unsigned want, struct mailbox_state *out, struct err *err)
 {
     const struct folder_row *row = &b->here.row;
-    int64_t recent = 0, first = 0;
+    uint32_t recent = 0, first = 0;
     int r = 0;
 
     if (row->uidnext > row->first_recent)
-        r = ask(b, SQL_COUNT, row->first_recent, 0, &recent, err);
-    if (r == 0 && (want & STATE_FIRST_UNSEEN) && row->unseen)
-        r = ask(b, SQL_FIRST_UNSEEN, 1, NAME_SEEN, &first, err);
+        r = count_from(b, row->first_recent, &recent, err);
+    if (r == 0 && (want & STATE_FIRST_UNSEEN))
+        r = mailbox_first_unseen(b, &first, err);
     if (r < 0)
         return r;
     *out = (struct mailbox_state){.uidvalidity = row->uidvalidity,
                                   .uidnext = row->uidnext,
                                   .exists = row->letters,
-                                  .recent = (uint32_t)recent,
+                                  .recent = recent,
                                   .unseen = row->unseen,
                                   .deleted = row->deleted,
-                                  .first_unseen = (uint32_t)first,
+                                  .first_unseen = first,
                                   .highestmodseq = row->modseq,
                                   .octets = row->octets,
                                   .first_recent = row->first_recent,
@@ -447,23 +444,6 @@ int mailbox_keyword(struct mailbox *b, struct str word, bool make, uint32_t *bit
     if (r == 0)
         *bit = (uint32_t)__builtin_ctz(mask);
     return r == E_NOT_FOUND || r == E_LIMIT ? r : mailbox_failed(b, r);
-}
-
-int mailbox_uids(struct mailbox *b, uint32_t from_uid, struct uidset *out, struct err *err)
-{
-    int r;
-    struct db_stmt *s = index_statement(b->x, SQL_UIDS, &r, err);
-
-    if (!s)
-        return mailbox_failed(b, r);
-    db_bind_int(s, 1, letter_id(b->here.row.id, from_uid));
-    db_bind_int(s, 2, letter_id(b->here.row.id, UINT32_MAX));
-    while ((r = db_step(s, err)) > 0) {
-        uint32_t uid = (uint32_t)db_int(s, 0);
-
-        uidset_add(out, uid, uid);
-    }
-    return mailbox_failed(b, r);
 }
 
 int mailbox_expunged_since(struct mailbox *b, uint64_t modseq, struct uidset *out,

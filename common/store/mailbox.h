@@ -81,6 +81,7 @@ int mailbox_state(struct mailbox *b, unsigned want, struct mailbox_state *out, s
 int mailbox_claim_recent(struct mailbox *b, uint32_t *first_recent, struct err *err);
 
 /* ---- which letters there are ---- */
+/* Those from a UID on; *out is empty before. */
 int mailbox_uids(struct mailbox *b, uint32_t from_uid, struct uidset *out, struct err *err);
 /* Those expunged later than `modseq`; E_NOT_FOUND when that is no longer known: compare with
  * mailbox_uids(). */
@@ -131,7 +132,11 @@ bool message_header_keeps(struct str field_name);
 
 /* The letter of the row that mailbox_next() last gave, or of a UID; yours to close. E_NOT_FOUND
  * when it has gone. */
-int mailbox_letter(struct mailbox *b, uint32_t uid, bool *crlf, struct err *err);
+struct letter_file {
+    uint64_t octets; /* that it has now */
+    bool crlf;       /* its line ends */
+};
+int mailbox_letter(struct mailbox *b, uint32_t uid, struct letter_file *file, struct err *err);
 
 /* The file of the letter m->uid is not what was said of it: what is `wanted` is found out from
  * it once more, with size, vsize and crlf, and remembered; a damaged letter is told in the log,

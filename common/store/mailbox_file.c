@@ -11,7 +11,7 @@ enum { PEEK_BYTES = 4096, PEEK_MAX = 65536 };
 /* In a transaction of another handle, so that the one we read in stays as it is, and what the
  * caller has of its row. */
 static int look_elsewhere(struct mailbox *b, struct boxfolder *f, uint32_t uid, struct arena *a,
-                          struct letter_row *l, struct err *err)
+                          struct letter_row *l, struct stat *st, struct err *err)
 {
     int r;
 
@@ -25,11 +25,11 @@ static int look_elsewhere(struct mailbox *b, struct boxfolder *f, uint32_t uid, 
     if (f->row.uidvalidity != b->here.row.uidvalidity)
         return err_set(err, E_NOT_FOUND, "letter %u has gone", uid);
     r = boxfolder_letter(f, uid, a, l, err);
-    return r < 0 ? r : boxfolder_open_letter(f, l, err);
+    return r < 0 ? r : boxfolder_open_letter(f, l, st, err);
 }
 
 static int open_elsewhere(struct mailbox *b, uint32_t uid, struct arena *a,
-                          struct letter_row *l, struct err *err)
+                          struct letter_row *l, struct stat *st, struct err *err)
 {
     struct boxfolder f;
     struct index *x;
@@ -39,7 +39,7 @@ static int open_elsewhere(struct mailbox *b, uint32_t uid, struct arena *a,
         return r;
     r = boxfolder_open(b->all, x, str_c(b->maildir), str_c(b->folder), &f, err);
     if (r == 0) {
-        r = look_elsewhere(b, &f, uid, a, l, err);
+        r = look_elsewhere(b, &f, uid, a, l, st, err);
         boxfolder_close(&f);
     }
     mailboxes_give(b->all, x, r);
@@ -47,7 +47,7 @@ static int open_elsewhere(struct mailbox *b, uint32_t uid, struct arena *a,
 }
 
 int mailbox_open_uid(struct mailbox *b, uint32_t uid, struct arena *a, struct letter_row *l,
-                     struct err *err)
+                     struct stat *st, struct err *err)
 {
     int fd, r = 0;
 
@@ -55,15 +55,15 @@ int mailbox_open_uid(struct mailbox *b, uint32_t uid, struct arena *a, struct le
         r = boxfolder_letter(&b->here, uid, a, l, err);
     if (r < 0)
         return r;
-    fd = boxfolder_open_letter(&b->here, l, err);
+    fd = boxfolder_open_letter(&b->here, l, st, err);
     if (fd != E_NOT_FOUND)
         return fd;
     if (b->mode == MAILBOX_READ)
-        return open_elsewhere(b, uid, a, l, err);
+        return open_elsewhere(b, uid, a, l, st, err);
     r = mailbox_refresh(b, err);
     if (r == 0)
         r = boxfolder_letter(&b->here, uid, a, l, err);
-    return r < 0 ? r : boxfolder_open_letter(&b->here, l, err);
+    return r < 0 ? r : boxfolder_open_letter(&b->here, l, st, err);
 }
 
 /* As all its line ends, the first one tells. */
@@ -86,15 +86,19 @@ static bool begins_with_crlf(int fd)
     return false;
 }
 
-int mailbox_letter(struct mailbox *b, uint32_t uid, bool *crlf, struct err *err)
+int mailbox_letter(struct mailbox *b, uint32_t uid, struct letter_file *file, struct err *err)
 {
     struct letter_row l;
     struct arena a;
+    struct stat st;
 
     arena_init(&a);
-    int fd = mailbox_open_uid(b, uid, &a, &l, err);
+    int fd = mailbox_open_uid(b, uid, &a, &l, &st, err);
     if (fd >= 0)
-        *crlf = l.has_vsize ? l.crlf : begins_with_crlf(fd);
+        *file = (struct letter_file){
+            .octets = (uint64_t)st.st_size,
+            .crlf = l.has_vsize ? l.crlf : begins_with_crlf(fd),
+        };
     arena_done(&a);
     return fd == E_NOT_FOUND ? fd : mailbox_failed(b, fd);
 }

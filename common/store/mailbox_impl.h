@@ -35,6 +35,8 @@
 #include "store/name.h"
 #include "store/usage.h"
 
+#include <sys/stat.h>
+
 /* ---- the user's index ---- */
 
 /* A handle that no other thread uses until it is given back; `maildir` as in mailbox_open().
@@ -207,7 +209,8 @@ int boxfolder_copy_kept(struct boxfolder *from, uint32_t uid, struct boxfolder *
                         uint32_t new_uid, struct err *err);
 
 /* The file of a row, opened: a regular file, E_NOT_FOUND when it is not there any more. */
-int boxfolder_open_letter(struct boxfolder *f, const struct letter_row *l, struct err *err);
+int boxfolder_open_letter(struct boxfolder *f, const struct letter_row *l, struct stat *st,
+                          struct err *err);
 
 /* Inside index_begin(): the row and all below it, for a folder that has gone or got another
  * UIDVALIDITY; and the row under another name. */
@@ -243,6 +246,9 @@ int mailbox_lost(struct mailbox *b, struct err *err);
 enum { MAILBOX_REFRESHES = 10 }; /* between begin and end */
 int mailbox_refresh(struct mailbox *b, struct err *err);
 
+/* mailbox_uids.c: 0 where none is. */
+int mailbox_first_unseen(struct mailbox *b, uint32_t *out, struct err *err);
+
 /* mailbox_rows.c: the statement of a scan does not outlive a transaction; the next row goes on
  * where it was. */
 void mailbox_scan_pause(struct mailbox *b);
@@ -254,7 +260,7 @@ bool mailbox_scan_letter(const struct mailbox *b, uint32_t uid, struct letter_ro
 /* mailbox_file.c: the file of a UID, wherever it is by now; *l lives as long as `a` and until
  * the scan goes on. */
 int mailbox_open_uid(struct mailbox *b, uint32_t uid, struct arena *a, struct letter_row *l,
-                     struct err *err);
+                     struct stat *st, struct err *err);
 
 /* mailbox_file.c: calls `each` for the letters of `uids` (NULL: all). It returns E_NOT_FOUND
  * where the file was not there: all names are looked at then, and it is called again if the

@@ -181,24 +181,22 @@ static bool is_other(const struct letter_row *l, const struct digest *d, uint64_
     return l->size != size || (l->has_vsize && l->vsize != d->vsize);
 }
 
-static int read_file(struct mailbox *b, int fd, const struct letter_row *l, struct message *m,
-                     unsigned wanted, unsigned missing, struct err *err)
+static int read_file(struct mailbox *b, int fd, const struct stat *st,
+                     const struct letter_row *l, struct message *m, unsigned wanted,
+                     unsigned missing, struct err *err)
 {
     struct mailbox_kept *kept = kept_of(b);
     bool all = wanted & WANT_BLOBS;
-    struct stat st;
+    int r = digest_read(&kept->digest, fd, (uint64_t)st->st_size, all, err);
 
-    if (fstat(fd, &st) < 0)
-        return err_os(err, "look at letter %u", m->uid);
-    int r = digest_read(&kept->digest, fd, (uint64_t)st.st_size, all, err);
     if (r < 0)
         return r;
     struct kept_letter *k = keep(kept, m->uid);
     if (missing & WANT_INTERNALDATE)
-        m->internaldate = mtime_of(&st);
-    k->internaldate = mtime_of(&st);
+        m->internaldate = mtime_of(st);
+    k->internaldate = mtime_of(st);
     k->dated = true;
-    k->size = (uint64_t)st.st_size;
+    k->size = (uint64_t)st->st_size;
     k->other = is_other(l, &kept->digest, k->size);
     k->damaged = is_damaged(l, &kept->digest, k->size);
     if (k->other || (missing & WANT_SIZE)) {
@@ -228,14 +226,15 @@ int mailbox_find_out(struct mailbox *b, struct message *m, unsigned wanted, unsi
 {
     struct letter_row l;
     struct arena a;
+    struct stat st;
 
     if (missing == WANT_INTERNALDATE && find_date(b, m))
         return 0;
     arena_init(&a);
-    int fd = mailbox_open_uid(b, m->uid, &a, &l, err);
+    int fd = mailbox_open_uid(b, m->uid, &a, &l, &st, err);
     int r = fd < 0                   ? fd
             : missing == WANT_HEADER ? read_head(b, fd, m, err)
-                                     : read_file(b, fd, &l, m, wanted, missing, err);
+                                     : read_file(b, fd, &st, &l, m, wanted, missing, err);
     close_fd(&fd);
     arena_done(&a);
     if (r >= 0)

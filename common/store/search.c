@@ -47,11 +47,11 @@ static int look_at_letter(struct run *r, enum search_level level, const struct m
 {
     struct search_letter l = {.m = m, .level = level};
     uint64_t octets = 0;
-    bool crlf;
+    struct letter_file file;
 
     if (level < LEVEL_FILE)
         return (int)search_eval(r->s, r->s->tree, &l);
-    int fd = mailbox_letter(r->b, m->uid, &crlf, err);
+    int fd = mailbox_letter(r->b, m->uid, &file, err);
     if (fd < 0)
         return fd == E_NOT_FOUND ? 0 : fd;
     int rc = search_file(r->s, m, fd, &octets, err);

@@ -786,7 +786,7 @@ static void files_that_change_meanwhile(void **state)
     struct message m;
     struct err err = {0};
     char name[WORLD_BYTES], to[WORLD_BYTES], path[WORLD_BYTES];
-    bool crlf;
+    struct letter_file file;
 
     three(f);
     begin(f, MAILBOX_READ);
@@ -794,15 +794,16 @@ static void files_that_change_meanwhile(void **state)
     name_of(f, 2, name);
     snprintf(to, sizeof(to), "%sT", name);
     move(f, name, to);
-    int fd = mailbox_letter(f->b, 2, &crlf, &err);
+    int fd = mailbox_letter(f->b, 2, &file, &err);
     assert_true(fd >= 0);
-    assert_false(crlf);
+    assert_false(file.crlf);
+    assert_int_equal(file.octets, strlen(LETTER));
     close(fd);
     name_of(f, 3, name);
     take_away(f, name);
     assert_int_equal(mkfifoat(f->w.fd, path_in(path, name), 0600), 0);
-    assert_int_equal(mailbox_letter(f->b, 3, &crlf, &err), E_NOT_FOUND);
-    assert_int_equal(mailbox_letter(f->b, 77, &crlf, &err), E_NOT_FOUND);
+    assert_int_equal(mailbox_letter(f->b, 3, &file, &err), E_NOT_FOUND);
+    assert_int_equal(mailbox_letter(f->b, 77, &file, &err), E_NOT_FOUND);
     assert_int_equal(mailbox_next(f->b, &m, &err), 1); /* as it was when we began */
     assert_int_equal(m.uid, 2);
     assert_int_equal(m.flags, 0);
@@ -836,6 +837,81 @@ static void gone_before_it_is_read(void **state)
     assert_int_equal(mailbox_next(f->b, &m, NULL), 1);
     assert_true(m.gone);
     end(f);
+}
+
+/* ---- which there are ---- */
+
+/* Listed, and as the rows have it; `want` of the UIDs. */
+static void assert_uids(struct fixture *f, const char *want, uint32_t first_unseen)
+{
+    struct uidset set;
+    struct err err = {0};
+
+    uidset_init(&set);
+    begin(f, MAILBOX_READ);
+    assert_int_equal(mailbox_uids(f->b, 1, &set, &err), 0);
+    assert_string_equal(text_of(&set), want);
+    assert_int_equal(uidset_count(&set), state_of(f, 0).exists);
+    assert_int_equal(state_of(f, STATE_FIRST_UNSEEN).first_unseen, first_unseen);
+    end(f);
+    uidset_done(&set);
+}
+
+/* What the last look found is followed by what has changed since. */
+static void knows_which_there_are(void **state)
+{
+    struct fixture *f = *state;
+    char second[WORLD_BYTES], name[WORLD_BYTES];
+
+    assert_uids(f, "", 0);
+    three(f);
+    assert_uids(f, "1:3", 1);
+    put(f, "new/4.d.host," MADE, LETTER);
+    put(f, "new/5.e.host," MADE, LETTER);
+    assert_uids(f, "1:5", 1);
+    name_of(f, 2, second);
+    take_away(f, second);
+    assert_uids(f, "1,3:5", 1); /* listed, */
+    assert_uids(f, "1,3:5", 1); /* and remembered */
+    store(f, "1,3", STORE_ADD, NAME_SEEN, 0, UINT64_MAX, "");
+    assert_uids(f, "1,3:5", 4);
+    store(f, "4", STORE_ADD, NAME_SEEN | NAME_TRASHED, 0, UINT64_MAX, "");
+    assert_uids(f, "1,3:5", 5);
+    store(f, "3", STORE_REMOVE, NAME_SEEN, 0, UINT64_MAX, "");
+    assert_uids(f, "1,3:5", 3);
+    put(f, "new/6.f.host," MADE, LETTER);
+    expunge(f, NULL, "4");
+    assert_uids(f, "1,3,5:6", 3);
+    name_of(f, 5, name);
+    take_away(f, name); /* as many as before, but others */
+    put(f, second, LETTER);
+    assert_uids(f, "1,3,6:7", 3);
+    assert_rows(f, "1S 3 6 7");
+}
+
+/* The mod-sequence of a transaction that was given up is another one's later. */
+static void remembers_nothing_undone(void **state)
+{
+    struct fixture *f = *state;
+    char name[WORLD_BYTES], before[WORLD_BYTES];
+    struct uidset first = {0};
+    struct err err = {0};
+
+    three(f);
+    name_of(f, 1, before);
+    uidset_add(&first, 1, 1);
+    begin(f, MAILBOX_WRITE);
+    assert_int_equal(mailbox_store(f->b, &first, STORE_ADD,
+                                   (struct mailbox_flags){.flags = NAME_SEEN}, UINT64_MAX, NULL,
+                                   NULL, &err),
+                     0);
+    assert_int_equal(state_of(f, STATE_FIRST_UNSEEN).first_unseen, 2);
+    mailbox_abort(f->b);
+    name_of(f, 1, name);
+    move(f, name, before);
+    store(f, "2", STORE_ADD, NAME_SEEN, 0, UINT64_MAX, "");
+    assert_uids(f, "1:3", 1);
+    uidset_done(&first);
 }
 
 /* ---- changing ---- */
@@ -1226,6 +1302,8 @@ int main(void)
         cmocka_unit_test(keeps_the_usual_fields),
         T(files_that_change_meanwhile),
         T(gone_before_it_is_read),
+        T(knows_which_there_are),
+        T(remembers_nothing_undone),
         T(stores_flags),
         T(stores_keywords),
         T(aborted_changes),

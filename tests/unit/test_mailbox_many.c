@@ -45,8 +45,8 @@ static void check_letter(struct fixture *f, uint32_t uid)
     struct err err = {0};
     unsigned nobody = 0;
     uint32_t none = 0;
-    bool crlf;
-    DEFER(close_fd) int fd = mailbox_letter(f->b, uid, &crlf, &err);
+    struct letter_file file;
+    DEFER(close_fd) int fd = mailbox_letter(f->b, uid, &file, &err);
 
     if (fd < 0) { /* somebody else has expunged it by now */
         assert_true(fd == E_NOT_FOUND || fd == E_BUSY);

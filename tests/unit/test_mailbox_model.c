@@ -72,8 +72,8 @@ static struct letter *letter_of(struct model *m, uint32_t uid)
 {
     char text[32] = "";
     struct err err = {0};
-    bool crlf;
-    int fd = mailbox_letter(m->f->b, uid, &crlf, &err);
+    struct letter_file file;
+    int fd = mailbox_letter(m->f->b, uid, &file, &err);
 
     if (fd < 0)
         fail_msg("%u: %s", uid, err.text);
@@ -98,24 +98,58 @@ static void compare_row(struct model *m, const struct message *row)
     assert_int_equal(l->keywords, row->keywords);
 }
 
+/* Done with both. */
+static void compare_sets(struct uidset *a, struct uidset *b)
+{
+    assert_int_equal(a->n, b->n);
+    for (uint32_t i = 0; i < a->n; i++) {
+        assert_int_equal(a->ranges[i].first, b->ranges[i].first);
+        assert_int_equal(a->ranges[i].last, b->ranges[i].last);
+        assert_int_equal(a->ranges[i].before, b->ranges[i].before);
+    }
+    uidset_done(a);
+    uidset_done(b);
+}
+
+/* In the middle of a transaction that may be undone: nothing of it is remembered. */
+static void ask_between(struct model *m)
+{
+    struct uidset set;
+    struct err err = {0};
+
+    uidset_init(&set);
+    state_of(m->f, STATE_FIRST_UNSEEN);
+    assert_int_equal(mailbox_uids(m->f->b, 1, &set, &err), 0);
+    uidset_done(&set);
+}
+
 static void compare_all(struct model *m)
 {
     struct err err = {0};
     struct message row;
     struct mailbox_state st;
+    struct uidset set, rows;
     unsigned n = 0, alive = 0, unseen = 0, deleted = 0;
-    uint32_t last = 0;
+    uint32_t last = 0, first_unseen = 0;
 
+    uidset_init(&set);
+    uidset_init(&rows);
     begin(m->f, MAILBOX_READ);
     assert_int_equal(mailbox_scan(m->f->b, NULL, 0, 0, &err), 0);
     while (mailbox_next(m->f->b, &row, &err) > 0) {
         assert_true(row.uid > last);
         last = row.uid;
         compare_row(m, &row);
+        uidset_add(&rows, row.uid, row.uid);
+        if (!first_unseen && !(row.flags & NAME_SEEN))
+            first_unseen = row.uid;
         n++;
     }
     mailbox_scan_end(m->f->b);
-    st = state_of(m->f, 0);
+    st = state_of(m->f, STATE_FIRST_UNSEEN);
+    assert_int_equal(st.first_unseen, first_unseen);
+    assert_int_equal(mailbox_uids(m->f->b, 1, &set, &err), 0);
+    compare_sets(&set, &rows);
     for (unsigned i = 0; i < m->n; i++) {
         alive += m->letters[i].alive;
         unseen += m->letters[i].alive && !(m->letters[i].flags & NAME_SEEN);
@@ -297,6 +331,7 @@ static void our_store(struct model *m)
     begin(m->f, MAILBOX_WRITE);
     if (mailbox_store(m->f->b, &set, how, what, UINT64_MAX, &modified, &modseq, &err) < 0)
         fail_msg("%s", err.text);
+    ask_between(m);
     if (pick(m, 5)) {
         end(m->f);
     } else {
@@ -330,6 +365,7 @@ static void our_expunge(struct model *m)
     begin(m->f, MAILBOX_WRITE);
     if (mailbox_expunge(m->f->b, &among, &gone, &err) < 0)
         fail_msg("%s", err.text);
+    ask_between(m);
     if (pick(m, 5)) {
         end(m->f);
     } else {

@@ -133,8 +133,8 @@ static unsigned read_number(struct fixture *f, uint32_t uid)
 {
     char text[32] = "";
     struct err err = {0};
-    bool crlf;
-    DEFER(close_fd) int fd = mailbox_letter(f->b, uid, &crlf, &err);
+    struct letter_file file;
+    DEFER(close_fd) int fd = mailbox_letter(f->b, uid, &file, &err);
 
     if (fd < 0)
         fail_msg("%u: %s", uid, err.text);
