@@ -381,6 +381,7 @@ void clients_start(struct clients *cs)
                                                                         ? threads
                                                                         : CLIENT_THREADS_MAX,
                                                          .batch_max = 1,
+                                                         .prompt = true,
                                                          .work = run_tasks});
     rest_start(cs);
 }

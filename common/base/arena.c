@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BLOCK_BYTES = 1024 };
+/* Most arenas are small. One that is not takes ever larger blocks: each call to malloc() that
+ * has to move the end of a thread's heap is a system call. */
+enum { BLOCK_BYTES = 1024, BLOCK_BYTES_MAX = 65536 };
 
 struct arena_block {
     struct arena_block *next;
@@ -48,6 +50,14 @@ void arena_reset(struct arena *a)
     a->blocks = keep;
 }
 
+/* Behind a block that was made to measure the least again. */
+static size_t next_room(const struct arena_block *last)
+{
+    if (!last || last->room > BLOCK_BYTES_MAX)
+        return BLOCK_BYTES;
+    return last->room < BLOCK_BYTES_MAX / 2 ? 2 * last->room : BLOCK_BYTES_MAX;
+}
+
 void *arena_alloc(struct arena *a, size_t n)
 {
     size_t size = (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
@@ -56,8 +66,9 @@ void *arena_alloc(struct arena *a, size_t n)
     if (size < n)
         abort();
     if (!b || b->room - b->used < size) {
-        size_t room = size > BLOCK_BYTES ? size : BLOCK_BYTES;
+        size_t room = next_room(b);
 
+        room = size > room ? size : room;
         b = malloc(sizeof(*b) + room);
         if (!b)
             abort();

@@ -77,8 +77,10 @@ static void *worker(void *arg)
 
     pthread_setname_np(pthread_self(), j->options.name);
     /* Who wakes up when a disk is done does not push the loop off its core (sched(7)): it would
-     * mostly go to sleep for the disk again at once. A core that is free takes it as before. */
-    sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+     * mostly go to sleep for the disk again at once. A core that is free takes it as before.
+     * Where the loop sleeps meanwhile it would be others on the machine who go first. */
+    if (!j->options.prompt)
+        sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
     if (j->options.nice) /* of this thread alone, on Linux */
         setpriority(PRIO_PROCESS, (id_t)gettid(), j->options.nice);
     for (unsigned n; (n = take_batch(j, batch)) > 0;) {

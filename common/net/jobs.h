@@ -6,7 +6,7 @@
  *
  * A worker takes up to batch_max waiting jobs at once: `work` gets them as an
  * array and so can share one flush among them (batch_max 1: one by one). All
- * `done`s of finished batches run in one turn of the loop. Workers are SCHED_BATCH.
+ * `done`s of finished batches run in one turn of the loop.
  */
 #ifndef POSTA_NET_JOBS_H
 #define POSTA_NET_JOBS_H
@@ -27,7 +27,8 @@ struct jobs_options {
     const char *name; /* of its threads, at most 15 letters               */
     unsigned threads;
     unsigned batch_max;
-    int nice; /* added to the threads' niceness                    */
+    int nice;    /* added to the threads' niceness                    */
+    bool prompt; /* somebody waits for each job; otherwise workers are SCHED_BATCH */
     void (*work)(void *arg, struct job **batch, unsigned n); /* on a worker     */
     void *arg;
 };
