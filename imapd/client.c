@@ -120,7 +120,7 @@ static void stepped(struct job *j)
     cl->under_way = cl->state == WORK_MORE;
     if (buf_failed(&cl->out)) {
         log_event(LOG_ERROR, NULL, "session", "user=%s: an answer of more than %d octets",
-                  cl->user, CLIENT_OUT_BYTES);
+                  cl->user, WORK_STEP_BYTES);
         conn_abort(cl->conn);
         return;
     }
@@ -220,7 +220,7 @@ static void *make(struct clients *cs, struct conn *c, bool tls)
     cl->number = ++cs->connections;
     cl->session = imap_new(&cl->config, tls);
     cl->reader.changed = changed;
-    buf_init(&cl->out, CLIENT_OUT_BYTES);
+    buf_init(&cl->out, WORK_STEP_BYTES);
     list_init(&cl->awake);
     access_login_init(&cl->login, &cs->access, c, login_answered, cl);
     cs->n++;

@@ -14,11 +14,10 @@
 #include "imapd/session.h"
 
 enum {
-    CLIENT_MORE_THREADS = 1,     /* than cores: one may wait for the disk            */
-    CLIENT_THREADS_MAX = 16,     /* of a process                                     */
-    CLIENT_OUT_BYTES = 64 << 20, /* of a step: what is above WORK_OUT_BYTES is whole */
-    CLIENT_REST_MS = 2000,       /* quiet so long: memory is given back              */
-    CLIENT_TRIM_SESSIONS = 50,   /* so many have rested: free pages to the system    */
+    CLIENT_MORE_THREADS = 1,   /* than cores: one may wait for the disk            */
+    CLIENT_THREADS_MAX = 16,   /* of a process                                     */
+    CLIENT_REST_MS = 2000,     /* quiet so long: memory is given back              */
+    CLIENT_TRIM_SESSIONS = 50, /* so many have rested: free pages to the system    */
 };
 
 /* Something for the pool. */

@@ -325,9 +325,7 @@ void imap_feed(struct imap_session *s, struct str in)
  * next piece of a long answer is made while the one before is being sent. */
 static bool must_flush(const struct imap_session *s)
 {
-    size_t most = s->state == STATE_STRANGER ? IMAP_STRANGER_OUTPUT_BYTES
-                  : s->again                 ? IMAP_ANSWER_BYTES
-                                             : IMAP_OUTPUT_BYTES;
+    size_t most = s->state == STATE_STRANGER ? IMAP_STRANGER_OUTPUT_BYTES : IMAP_OUTPUT_BYTES;
 
     return buf_str(&s->out).n >= most;
 }

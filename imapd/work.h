@@ -18,7 +18,8 @@
 #include "imapd/command.h"
 
 enum {
-    WORK_OUT_BYTES = 262144,    /* then it pauses (I22) */
+    WORK_OUT_BYTES = 65536,     /* then it pauses (I22), */
+    WORK_STEP_BYTES = 64 << 20, /* at the latest: what cannot be told in pieces is longer */
     WORK_STORE_LETTERS = 1000,  /* changed in one transaction */
     WORK_SEARCH_ROWS = 10000,   /* looked at in one step */
     WORK_APPEND_BYTES = 262144, /* a piece */

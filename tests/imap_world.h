@@ -146,7 +146,7 @@ static inline void world_work(struct imap_world *w, struct imap_session *s,
     struct work_result result;
     struct buf out;
 
-    buf_init(&out, WORK_OUT_BYTES * 2);
+    buf_init(&out, WORK_STEP_BYTES);
     enum work_state state = world_step(w, &r->work, &out, &result);
     imap_answer_work(s, &out, state, &result);
     buf_done(&out);

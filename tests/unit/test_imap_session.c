@@ -662,7 +662,7 @@ static void answers_wait_to_be_sent(void **state)
         imap_feed(t.s, STR("b FETCH 1 FLAGS\r\n"));
     talk_turn(&t);
     assert_int_equal(t.last, IMAP_WANT_FLUSH);
-    assert_in_range(imap_output(t.s).n, IMAP_ANSWER_BYTES, IMAP_ANSWER_BYTES + 200000);
+    assert_in_range(imap_output(t.s).n, IMAP_OUTPUT_BYTES, IMAP_OUTPUT_BYTES + 200000);
     assert_false(imap_idle(t.s));
     unsigned steps = t.w.steps;
     imap_sent(t.s, 50000);
@@ -671,6 +671,23 @@ static void answers_wait_to_be_sent(void **state)
     imap_end(t.s, "shutting down");
     talk_turn(&t);
     assert_int_equal(t.last, IMAP_WANT_CLOSE);
+    talk_end(&t);
+}
+
+/* An answer that cannot be told in pieces, a SEARCH of a million letters, behind another. */
+static void a_long_answer_behind_a_short_one(void **state)
+{
+    struct talk t;
+
+    (void)state;
+    talk_begin(&t);
+    talk_start(&t);
+    t.w.keeps_output = true;
+    t.w.step_bytes = 7000000;
+    imap_feed(t.s, STR(SELECT_IN "a NOOP\r\na FETCH 1 FLAGS\r\na NOOP\r\n"));
+    talk_turn(&t);
+    assert_int_equal(t.last, IMAP_WANT_FLUSH);
+    assert_true(imap_output(t.s).n >= 7000000);
     talk_end(&t);
 }
 
@@ -834,6 +851,7 @@ int main(void)
         cmocka_unit_test(condstore),
         cmocka_unit_test(a_stranger_who_does_not_read),
         cmocka_unit_test(answers_wait_to_be_sent),
+        cmocka_unit_test(a_long_answer_behind_a_short_one),
         cmocka_unit_test(work_in_steps),
         cmocka_unit_test(transcripts_keep_secrets),
         cmocka_unit_test(challenges_are_secret),

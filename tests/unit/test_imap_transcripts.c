@@ -79,7 +79,7 @@ static void work(struct seat *seat, const struct imap_request *r)
     struct work_result result;
     struct buf out;
 
-    buf_init(&out, (size_t)64 * WORK_OUT_BYTES);
+    buf_init(&out, WORK_STEP_BYTES);
     enum work_state state = work_step(seat->work, &r->work, &out, &result);
     imap_answer_work(seat->s, &out, state, &result);
     buf_done(&out);
