@@ -5,6 +5,7 @@
  */
 #include "imapd/client_impl.h"
 #include "imapd/frame.h"
+#include "sys/clock.h"
 #include "sys/log.h"
 
 #include <stdlib.h>
@@ -32,11 +33,20 @@ static void make_usual(struct task *t)
         log_event(LOG_WARN, NULL, "mailbox", "user=%s %s", cl->user, err.text);
 }
 
-static void take_step(struct task *t)
+/* Step after step while nobody else waits for a thread, until there is enough to send, and not
+ * for long: the loop must see now and then whether the client is still there. Each way over the
+ * loop and back costs two turns in the kernel's queue. */
+static void take_steps(struct task *t)
 {
     struct client *cl = LIST_OF(t, struct client, task);
+    const struct work_request *r = &cl->req->work;
+    uint64_t end = clock_steady_ms() + CLIENT_STEPS_MS;
 
-    cl->state = work_step(cl->work, &cl->req->work, &cl->out, &cl->result);
+    do
+        cl->state = work_step(cl->work, r, &cl->out, &cl->result);
+    while (cl->state == WORK_MORE && r->command->verb != VERB_APPEND &&
+           cl->out.n < WORK_OUT_BYTES && clock_steady_ms() < end &&
+           !jobs_queued(cl->all->pool));
 }
 
 static void submit(struct client *cl, void (*run)(struct task *t), void (*done)(struct job *j))
@@ -185,7 +195,7 @@ static void step(struct client *cl)
         start_waiting(cl);
     notify_looks(cl->all->notify, &cl->reader);
     cl->under_way = true;
-    submit(cl, take_step, stepped);
+    submit(cl, take_steps, stepped);
 }
 
 /* Anything to do before the client says more? */

@@ -16,6 +16,7 @@
 enum {
     CLIENT_MORE_THREADS = 1,   /* than cores: one may wait for the disk            */
     CLIENT_THREADS_MAX = 16,   /* of a process                                     */
+    CLIENT_STEPS_MS = 50,      /* one after another without a look at the client  */
     CLIENT_REST_MS = 2000,     /* quiet so long: memory is given back              */
     CLIENT_TRIM_SESSIONS = 50, /* so many have rested: free pages to the system    */
 };

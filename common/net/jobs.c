@@ -171,6 +171,14 @@ unsigned jobs_waiting(const struct jobs *j)
     return j->count;
 }
 
+bool jobs_queued(struct jobs *j)
+{
+    pthread_mutex_lock(&j->lock);
+    bool queued = !list_empty(&j->waiting) || j->stopping;
+    pthread_mutex_unlock(&j->lock);
+    return queued;
+}
+
 void jobs_free(struct jobs *j)
 {
     if (!j)

@@ -38,6 +38,8 @@ struct jobs;
 struct jobs *jobs_new(struct loop *l, const struct jobs_options *o);
 void jobs_submit(struct jobs *j, struct job *job, void (*done)(struct job *job));
 unsigned jobs_waiting(const struct jobs *j); /* submitted and not yet done */
+/* For a worker that could do more of what it is at: does another job wait for one? */
+bool jobs_queued(struct jobs *j);
 /* Finishes what is under way, with its `done`; waiting jobs get none. Accepts NULL. */
 void jobs_free(struct jobs *j);
 
