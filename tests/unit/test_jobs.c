@@ -21,12 +21,13 @@ struct task {
 static struct loop *loop;
 static sem_t started, gate;
 static unsigned finished;
+static int scheduled_as;
 static pthread_t loop_thread;
 
 static void work(void *arg, struct job **batch, unsigned n)
 {
     assert_ptr_equal(arg, &gate);
-    assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
+    scheduled_as = sched_getscheduler(0);
     sem_post(&started);
     sem_wait(&gate);
     for (unsigned i = 0; i < n; i++) {
@@ -94,6 +95,7 @@ static void test_batches(void **state)
     while (finished < JOBS)
         loop_turn(loop);
     assert_int_equal(jobs_waiting(j), 0);
+    assert_int_equal(scheduled_as, SCHED_BATCH);
     assert_int_equal(tasks[0].batch, 1);
     assert_int_equal(tasks[1].batch, BATCH);
     assert_int_equal(tasks[JOBS - 1].batch, (JOBS - 1) % BATCH);
@@ -114,6 +116,32 @@ static void test_threads(void **state)
         sem_post(&gate);
     while (finished < 3)
         loop_turn(loop);
+    jobs_free(j);
+}
+
+/* Where somebody waits for each job, its thread is one as others are; and it may ask who waits.
+ */
+static void test_prompt(void **state)
+{
+    static struct task tasks[2];
+    struct jobs_options o = {
+        .name = "test-pool", .threads = 1, .prompt = true, .work = work, .arg = &gate};
+    struct jobs *j = jobs_new(loop, &o);
+
+    (void)state;
+    assert_false(jobs_queued(j));
+    jobs_submit(j, &tasks[0].job, done);
+    sem_wait(&started);
+    assert_false(jobs_queued(j));
+    jobs_submit(j, &tasks[1].job, done);
+    assert_true(jobs_queued(j));
+    sem_post(&gate);
+    sem_wait(&started);
+    assert_false(jobs_queued(j));
+    sem_post(&gate);
+    while (finished < 2)
+        loop_turn(loop);
+    assert_int_equal(scheduled_as, SCHED_OTHER);
     jobs_free(j);
 }
 
@@ -139,7 +167,7 @@ static void test_end(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {T(batches), T(threads), T(end)};
+    const struct CMUnitTest tests[] = {T(batches), T(threads), T(prompt), T(end)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
