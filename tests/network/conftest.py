@@ -13,22 +13,20 @@ from host_net import HostNetwork, namespaces_work  # noqa: E402
 DRIVERS = ("namespaces", "loopback", "docker")
 
 
-def made(kind, directory):
-    if kind == "docker":
-        if why_not():
-            pytest.skip(why_not())
-        return DockerNetwork(directory)
+def made(kind):
+    if kind == "docker" and why_not():
+        pytest.skip(why_not())
     if kind == "namespaces" and not namespaces_work():
         pytest.skip("network namespaces need root, and a machine that lets it")
-    return HostNetwork(directory, namespaces=kind == "namespaces")
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="posta-network-"))
+    os.chmod(directory, 0o755)
+    return DockerNetwork(directory) if kind == "docker" else HostNetwork(directory, namespaces=kind == "namespaces")
 
 
 @pytest.fixture(scope="session", params=DRIVERS)
 def network(request):
     """A running network; all tests use it one after the other, as a class would."""
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="posta-network-"))
-    os.chmod(directory, 0o755)
-    n = made(request.param, directory)
+    n = made(request.param)
     failed = request.session.testsfailed
     try:
         yield n.up()
@@ -37,4 +35,4 @@ def network(request):
         n.down()
     finally:
         n.forget()
-        shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(n.dir, ignore_errors=True)
