@@ -29,6 +29,7 @@ PLACES = [(re.compile(pattern, re.M), to) for pattern, to in (
     (r"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d(:\d\d)?", "DATE"),
     (r"\b0[0-9a-z]{22}\b", "ID"),
     (r"(\bid |queued as |^)(?=\d*[0-9A-F])[0-9A-F]{6,14}(?=$|: |\))", r"\1ID"),  # Postfix's
+    (r"^(S: \d+ )\d{3,}$", r"\1N"),
     (r"(\+OK \d+ )\d{3,}$", r"\1N"),  # octets with a trace of varying length
     (r"(\+OK (maildrop has \d+ messages \()?)\d{3,} octets", r"\1N octets"),
     (r"(UIDVALIDITY|MAILBOXID) \(?\w+\)?", r"\1 NUMBER"),
