@@ -72,9 +72,10 @@ MAIL_GID=$MUID
 SINK_BASE=$SINK
 RELAY_FMT=x@d%d.relay.test
 ROOT_PIDS_CMD=cat $B/run/posta.pid
-START_CMD=$0 start
-RESTART_CMD=$0 boot
-STOP_CMD=$0 stop
+FLUSH_CMD=$build/ctl/posta -c $B/posta.conf queue delete --all --yes; $build/ctl/posta -c $B/posta.conf queue flush
+START_CMD=env PEER_BASE=$B POSTA_BUILD=$build $here/tests/bench/posta.sh start
+RESTART_CMD=env PEER_BASE=$B POSTA_BUILD=$build $here/tests/bench/posta.sh boot
+STOP_CMD=env PEER_BASE=$B POSTA_BUILD=$build $here/tests/bench/posta.sh stop
 BINARIES=$build/ctl/posta $build/msa/posta-msa $build/mta/receive/posta-mta-receive $build/mta/queue/posta-mta-queue $build/mta/send/posta-mta-send $build/mda/posta-mda $build/imapd/posta-imapd $build/pop3d/posta-pop3d $build/authd/posta-authd
 CONF
 }
