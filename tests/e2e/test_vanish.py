@@ -1,4 +1,4 @@
-"""A client that vanishes at each point of the dialogue leaves nothing (X19 for SMTP and POP3)."""
+"""A client that vanishes at each point of the dialogue leaves nothing (X19)."""
 import base64
 import socket
 import struct
@@ -59,6 +59,36 @@ def test_X19_submission(posta):
         d.send(last)
         d.close()
     nothing_left(posta)
+
+
+@pytest.mark.parametrize("hard", [False, True], ids=["FIN", "RST"])
+def test_X19_imap(posta, hard):
+    """A login and an APPEND cut at each octet: the letter is there only when its command was whole."""
+    letter = b"Subject: gone\r\n\r\nthe end\r\n"
+    login = f"a LOGIN alice@{DOMAIN} {PASSWORD['alice']}\r\n".encode()
+    append = b"b APPEND INBOX {%d+}\r\n%s\r\n" % (len(letter), letter)
+
+    def cut_at(said):
+        d = posta.dial("imapd_tls", tls=True)
+        d.send(said)
+        if hard:
+            d.s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        d.close()
+
+    def gone():
+        return [f for f in (posta.state / "mail").rglob("*") if "index.db" not in f.name and f.is_file() and b"Subject: gone" in f.read_bytes()]
+
+    for at in range(1, len(login)):
+        cut_at(login[:at])
+    for at in range(1, len(append) - 1):
+        cut_at(login + append[:at])
+    until(lambda: sum(p["counters"]["sessions"] for p in posta.json("status")["processes"] if p["process"] == "posta-imapd") == 0, "the end of all sessions")
+    until(lambda: not gone(), lambda: f"no trace of it; there is {gone()}")
+    d = posta.dial("imapd_tls", tls=True)
+    d.send(login + append)
+    until(lambda: len(gone()) == 1, "the whole one")
+    d.close()
+    gone()[0].unlink()
 
 
 def test_P05_pop3_without_quit(posta):
