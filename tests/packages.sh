@@ -5,7 +5,7 @@ set -eu
 build="gcc libc6-dev meson ninja-build pkg-config libuv1-dev libssl-dev libsqlite3-dev libsasl2-dev libsasl2-modules
  libcrypt-dev libconfuse-dev libunistring-dev libidn2-dev libunbound-dev dns-root-data python3 openssl util-linux"
 tests="libcmocka-dev clang clang-format llvm libclang-rt-14-dev ccache python3-pytest strace swaks libnet-ssleay-perl libauthen-sasl-perl curl msmtp fetchmail getmail6 rsync mutt neomutt isync offlineimap3
- libmail-imapclient-perl thunderbird xvfb mailutils procps sqlite3 man-db mandoc iproute2 util-linux acl faketime telnet"
+ libmail-imapclient-perl libio-socket-ssl-perl thunderbird xvfb mailutils procps sqlite3 man-db mandoc iproute2 util-linux acl faketime telnet"
 network="ldnsutils iproute2 procps libevent-2.1-7 libfstrm0 libprotobuf-c1 swaks bind9-dnsutils"
 case ${1:-run} in
 run) want=$build ;;

@@ -1,5 +1,6 @@
 """Thunderbird: opens the account, lists folders, reads, flags, moves and deletes a letter, sends one and keeps it in Sent."""
 import base64
+import contextlib
 import re
 import shutil
 import smtplib
@@ -49,9 +50,12 @@ def letter(subject, body):
 
 
 def disk(posta, user, folder=""):
+    """The flags of each letter, by its subject. A file that is renamed while we look is looked for again."""
     d = posta.maildir(user) / folder
-    return {re.search(rb"^Subject: (.*?)\r?$", f.read_bytes(), re.M).group(1).decode(): f.name.partition(":2,")[2]
-            for sub in ("new", "cur") for f in (d / sub).iterdir()}
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return {re.search(rb"^Subject: (.*?)\r?$", f.read_bytes(), re.M).group(1).decode(): f.name.partition(":2,")[2]
+                    for sub in ("new", "cur") for f in (d / sub).iterdir()}
 
 
 @pytest.fixture(scope="module")
